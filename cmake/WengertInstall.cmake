@@ -3,7 +3,7 @@ include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
 # Headers live in a folder of their own, so that <autodiff/...> and <nn/...> are ours and nobody else's.
-set(wengert_headers ${CMAKE_INSTALL_INCLUDEDIR}/wengert)
+set(wengert_headers include/wengert)
 set(wengert_package ${CMAKE_INSTALL_LIBDIR}/cmake/wengert)
 
 install(DIRECTORY autodiff nn DESTINATION ${wengert_headers} FILES_MATCHING PATTERN "*.hpp")
