@@ -16,6 +16,7 @@ endif()
 wengert_script_test(dependency_rule_self_test ${scripts}/dependency_rule_self_test)
 wengert_script_test(setup_elsewhere ${scripts}/setup_elsewhere ${PROJECT_SOURCE_DIR})
 wengert_script_test(isa_symbols_self_test ${scripts}/isa_symbols_self_test ${CMAKE_CXX_COMPILER} ${CMAKE_NM})
+wengert_script_test(must_not_compile_self_test ${scripts}/must_not_compile_self_test ${CMAKE_CXX_COMPILER})
 foreach(isa IN LISTS WENGERT_EXTRA_ISAS)
   if(TARGET wengert_autodiff_${isa})
     wengert_script_test(isa_symbols_${isa} ${scripts}/isa_symbols ${CMAKE_NM} ${isa}
