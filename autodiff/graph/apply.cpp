@@ -1,0 +1,208 @@
+#include "autodiff/graph/apply.hpp"
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+
+namespace wengert {
+namespace detail {
+namespace {
+
+[[noreturn]] [[gnu::cold]] void fail_arguments(const OperatorDefinition& op, TensorImpl* const* inputs,
+                                               std::uint32_t count, const SourceLocation& where) {
+  for (std::uint32_t i = 0; i < count; ++i)
+    if (inputs[i] == nullptr) throw GraphError(op.name, "argument " + std::to_string(i) + " is an empty tensor", where);
+  throw ValueError(op.name,
+                   "takes " + std::to_string(op.min_inputs) +
+                       (op.max_inputs > op.min_inputs ? " to " + std::to_string(op.max_inputs) : "") +
+                       " tensors, got " + std::to_string(count),
+                   where);
+}
+
+std::string describe_inputs(const Call& call) {
+  std::string text;
+  for (std::uint32_t i = 0; i < call.count; ++i) {
+    if (i > 0) text += ", ";
+    if (call.count <= 3) text += std::string(1, call.count == 1 ? 'x' : static_cast<char>('a' + i)) + " is ";
+    text += describe(call.dtype(i), call.shape(i));
+  }
+  return text;
+}
+
+// A tensor that is recorded keeps its inputs: with their values where the derivative rule reads them.
+void record(const OperatorDefinition& op, TensorImpl* const* inputs, std::uint32_t count, const void* attributes,
+            const SourceLocation& where, TensorImpl& out) {
+  out.inputs = out.few_inputs;
+  if (count > TensorImpl::inline_inputs) {
+    out.inputs = static_cast<TensorImpl**>(std::malloc(count * sizeof(TensorImpl*)));
+    if (out.inputs == nullptr) throw std::bad_alloc();
+  }
+  if (op.attributes != nullptr) {
+    out.attributes = out.few_attributes;
+    if (op.attributes->size > sizeof out.few_attributes) {
+      out.attributes = static_cast<std::byte*>(std::malloc(op.attributes->size));
+      if (out.attributes == nullptr) throw std::bad_alloc();
+    }
+    std::memcpy(out.attributes, attributes, op.attributes->size);
+  }
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const bool reads = op.reads_inputs >> (i < 31 ? i : 31) & 1;
+    inputs[i]->counts.add(reads ? TensorImpl::one_handle : TensorImpl::one_node);
+    out.inputs[i] = inputs[i];
+  }
+  out.input_count = count;
+  out.value_inputs = op.reads_inputs;
+  out.op = &op;
+  out.where = where;
+  out.requires_grad = true;
+  if (op.reads_output) {
+    out.reads_output = true;
+    out.counts.add(TensorImpl::one_value);
+  }
+}
+
+bool all_finite(const TensorImpl& x) {
+  if (!is_floating(x.dtype)) return true;
+  const Tensor t = Tensor::share(const_cast<TensorImpl*>(&x));
+  const auto finite = [](const auto& values) {
+    for (auto v : values)
+      if (!std::isfinite(v)) return false;
+    return true;
+  };
+  return x.dtype == DType::float32 ? finite(t.to_vector<float>()) : finite(t.to_vector<double>());
+}
+
+[[gnu::cold]] void check_finite(const Call& call, const TensorImpl& out) {
+  if (all_finite(out)) return;
+  for (std::uint32_t i = 0; i < call.count; ++i)
+    if (!all_finite(call[i])) return;
+  throw ValueError(call.op.name, "finite inputs gave a result with NaN or infinity: " + describe_inputs(call),
+                   call.where);
+}
+
+}  // namespace
+
+void fail_shapes(const Call& call, std::string_view problem) {
+  throw ShapeError(call.op.name, std::string(problem) + ": " + describe_inputs(call), call.where);
+}
+void fail_dtypes(const Call& call, std::string_view problem) {
+  throw DTypeError(call.op.name, std::string(problem) + ": " + describe_inputs(call), call.where);
+}
+void fail_values(const Call& call, std::string_view problem) {
+  throw ValueError(call.op.name, std::string(problem) + ": " + describe_inputs(call), call.where);
+}
+
+Shape broadcast_inputs(const Call& call) {
+  Shape shape = call.shape(0);
+  for (std::uint32_t i = 1; i < call.count; ++i) {
+    const Shape& other = call.shape(i);
+    if (other.empty() || shape == other) continue;
+    Shape both;
+    if (!broadcast(shape, other, both)) fail_shapes(call, "the shapes don't broadcast");
+    shape = both;
+  }
+  return shape;
+}
+
+}  // namespace detail
+
+Tensor Call::input(std::uint32_t i) const {
+  if (!(op.reads_inputs >> (i < 31 ? i : 31) & 1))
+    throw GraphError(op.name, "a derivative rule reads input " + std::to_string(i) + " without declaring it", where);
+  return Tensor::share(inputs[i]);
+}
+
+Tensor Call::output() const {
+  if (!op.reads_output) throw GraphError(op.name, "a derivative rule reads the result without declaring it", where);
+  return Tensor::share(result);
+}
+
+Tensor apply_op(const OperatorDefinition& op, detail::TensorImpl* const* inputs, std::uint32_t count,
+                const void* attributes, const SourceLocation& where) {
+  if (count < static_cast<std::uint32_t>(op.min_inputs) || count > static_cast<std::uint32_t>(op.max_inputs))
+    detail::fail_arguments(op, inputs, count, where);
+  bool requires_grad = false;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (inputs[i] == nullptr) detail::fail_arguments(op, inputs, count, where);
+    requires_grad |= inputs[i]->requires_grad;
+  }
+  const Call call{op, inputs, count, attributes, where};
+  const Meta meta = op.infer(call);
+  Tensor out = Tensor::adopt(op.view ? op.view(call, meta) : detail::new_tensor(meta.dtype, meta.shape));
+  if (op.kernel != nullptr)
+    op.kernel(call, *out.get());
+  else if (op.body)
+    op.body(call, *out.get());
+  if (requires_grad && op.differentiable && detail::recording.enabled)
+    detail::record(op, inputs, count, attributes, where, *out.get());
+  if (detail::recording.check_finite) detail::check_finite(call, *out.get());
+  return out;
+}
+
+Tensor apply_op(const OperatorDefinition& op, const Tensors& tensors, const void* attributes,
+                const SourceLocation& where) {
+  static_assert(sizeof(Tensor) == sizeof(detail::TensorImpl*));
+  std::vector<detail::TensorImpl*> inputs;
+  inputs.reserve(tensors.size());
+  for (const Tensor& t : tensors) inputs.push_back(t.get());
+  return apply_op(op, inputs.data(), static_cast<std::uint32_t>(inputs.size()), attributes, where);
+}
+
+namespace detail {
+
+Tensor as_tensor(const Operand& x, DType dtype) {
+  if (!x.is_tensor()) return scalar(x, dtype);
+  if (x.tensor().dtype() == dtype) return x.tensor();
+  static const OperatorDefinition& cast = *find_operator("cast");
+  return apply_op(cast, {x.tensor()}, &dtype, x.where());
+}
+
+DType common_dtype(const Operand& a, const Operand& b) {
+  if (a.is_tensor() && b.is_tensor()) return promote(a.tensor().dtype(), b.tensor().dtype());
+  if (a.is_tensor()) return promote_scalar(a.tensor().dtype(), b.kind());
+  if (b.is_tensor()) return promote_scalar(b.tensor().dtype(), a.kind());
+  const DType kind = promote(a.kind(), b.kind());
+  return kind == DType::float64 ? DType::float32 : kind;
+}
+
+}  // namespace detail
+
+Tensor apply_elementwise(const OperatorDefinition& op, const Operand& a, DType at_least) {
+  if (a.is_tensor() && a.tensor().defined() && a.tensor().dtype() >= at_least) {
+    detail::TensorImpl* inputs[] = {a.tensor().get()};
+    return apply_op(op, inputs, 1, nullptr, a.where());
+  }
+  if (a.is_tensor()) {
+    const Tensor x = detail::as_tensor(a, promote(a.tensor().dtype(), at_least));
+    return apply_op(op, {x}, nullptr, a.where());
+  }
+  const Tensor x = detail::scalar(a, promote_scalar(at_least, a.kind()));
+  return apply_op(op, {x}, nullptr, a.where());
+}
+
+Tensor apply_elementwise(const OperatorDefinition& op, const Operand& a, const Operand& b, DType at_least) {
+  if (a.is_tensor() && b.is_tensor()) {
+    detail::TensorImpl* inputs[] = {a.tensor().get(), b.tensor().get()};
+    if (inputs[0] == nullptr || inputs[1] == nullptr) return apply_op(op, inputs, 2, nullptr, a.where());
+    if (inputs[0]->dtype == inputs[1]->dtype && inputs[0]->dtype >= at_least)
+      return apply_op(op, inputs, 2, nullptr, a.where());
+  }
+  const DType dtype = promote(detail::common_dtype(a, b), at_least);
+  const Tensor x = detail::as_tensor(a, dtype);
+  const Tensor y = detail::as_tensor(b, dtype);
+  detail::TensorImpl* inputs[] = {x.get(), y.get()};
+  return apply_op(op, inputs, 2, nullptr, a.where());
+}
+
+Tensor Operator::operator()(const Operand& x) const { return apply_elementwise(*definition_, x); }
+Tensor Operator::operator()(const Operand& a, const Operand& b) const {
+  return apply_elementwise(*definition_, a, b);
+}
+Tensor Operator::operator()(const Operand& a, const Operand& b, const Operand& c) const {
+  const DType dtype = promote(detail::common_dtype(a, b), detail::common_dtype(b, c));
+  return apply_op(*definition_,
+                  {detail::as_tensor(a, dtype), detail::as_tensor(b, dtype), detail::as_tensor(c, dtype)}, nullptr,
+                  a.where());
+}
+
+}  // namespace wengert
