@@ -64,8 +64,9 @@ class Samples {
   Samples() = default;
   Samples(std::initializer_list<Tensor> inputs) { with(inputs); }
 
-  Samples& with(std::initializer_list<Tensor> inputs) {
-    list_.push_back({Tensors(inputs), {}, {}});
+  Samples& with(std::initializer_list<Tensor> inputs) { return with(Tensors(inputs)); }
+  Samples& with(Tensors inputs) {
+    list_.push_back({std::move(inputs), {}, {}});
     return *this;
   }
   template <Attributes A>

@@ -2,7 +2,7 @@
 #include <map>
 #include <mutex>
 
-#include "autodiff/graph/operator.hpp"
+#include "autodiff/graph/define.hpp"
 
 namespace wengert {
 namespace {
@@ -51,6 +51,11 @@ OperatorDefinition* register_operator(OperatorDefinition definition) {
   OperatorDefinition& op = table().entries.emplace_back(std::move(definition));
   table().by_name.emplace(op.name, &op);
   return &op;
+}
+
+void set_kernel(const char* name, Kernel kernel) {
+  std::lock_guard lock(table().mutex);
+  table().by_name.at(name)->kernel = kernel;
 }
 
 }  // namespace detail

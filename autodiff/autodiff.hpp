@@ -1,0 +1,11 @@
+#pragma once
+
+/// \file
+/// The engine: tensors, operators, gradients. Include <autodiff/operator.hpp> to define operators of your own
+/// and <autodiff/interop/xtensor.hpp> to exchange data with xtensor.
+
+#include "autodiff/backward/gradients.hpp"
+#include "autodiff/graph/recording.hpp"
+#include "autodiff/ops/ops.hpp"
+#include "autodiff/tensor/creation.hpp"
+#include "autodiff/tensor/tensor.hpp"

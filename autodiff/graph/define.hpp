@@ -1,0 +1,108 @@
+#pragma once
+
+/// \file
+/// How an operator is written down: one block with its name, formula, shape rule, kernel, derivative,
+/// samples and errors, given to define(). elementwise.hpp has the shorter form for elementwise rules.
+///
+/// The files of autodiff/ops are compiled once for every instruction set. The baseline registers the whole
+/// definition; the others (WENGERT_VARIANT) contribute nothing but their kernels, so every other rule is
+/// discarded there: an inline function compiled for AVX-512 must not reach a CPU without it.
+
+#include "autodiff/graph/operator.hpp"
+#include "autodiff/kernels/isa.hpp"
+
+namespace wengert {
+
+namespace detail {
+/// The kernel of another instruction set for a registered operator.
+void set_kernel(const char* name, Kernel kernel);
+}  // namespace detail
+
+inline namespace WENGERT_ISA {
+
+#ifdef WENGERT_VARIANT
+inline constexpr bool is_variant = true;
+template <class>
+struct Rule {
+  Rule() = default;
+  template <class F>
+  Rule(F&&) {}
+};
+#else
+inline constexpr bool is_variant = false;
+template <class Held>
+using Rule = Held;
+#endif
+
+/// Names the operator's attribute struct: .attributes = attributes_of<SumAttributes>.
+struct AttributesOf {
+  const AttributeType* type = nullptr;
+};
+template <Attributes A>
+struct AttributesTag {
+  operator AttributesOf() const {
+    if constexpr (is_variant)
+      return {};
+    else
+      return {attribute_type<A>()};
+  }
+};
+template <Attributes A>
+inline constexpr AttributesTag<A> attributes_of{};
+
+/// Which inputs a vjp rule reads: .reads = reads_inputs(0, 1). Values not read are freed early.
+template <class... I>
+constexpr std::uint32_t reads_inputs(I... i) {
+  return (0u | ... | (1u << i));
+}
+
+struct OperatorSpec {
+  const char* name;
+  const char* doc = "";
+  const char* contract = "";
+  int inputs = 1;
+  int max_inputs = 0;  ///< 0: exactly `inputs`
+  AttributesOf attributes = {};
+  Rule<ShapeRule> infer = {};
+  Kernel kernel = nullptr;
+  Rule<ViewRule> view = {};
+  bool differentiable = true;  ///< false only where the derivative is zero by definition, stated in `contract`
+  std::uint32_t reads = 0;
+  bool reads_output = false;
+  Rule<VjpRule> vjp = {};
+  Rule<JvpRule> jvp = {};
+  Rule<Composition> compose = {};
+  Rule<SampleRule> samples = {};
+  Rule<SampleRule> errors = {};
+};
+
+/// Registers a built-in operator; in the other instruction sets, adds its kernel.
+inline const OperatorDefinition* define([[maybe_unused]] OperatorSpec spec) {
+#ifdef WENGERT_VARIANT
+  if (spec.kernel != nullptr) detail::set_kernel(spec.name, spec.kernel);
+  return nullptr;
+#else
+  OperatorDefinition op;
+  op.name = spec.name;
+  op.doc = spec.doc;
+  op.contract = spec.contract;
+  op.min_inputs = spec.inputs;
+  op.max_inputs = spec.max_inputs == 0 ? spec.inputs : spec.max_inputs;
+  op.attributes = spec.attributes.type;
+  op.infer = std::move(spec.infer);
+  op.kernel = spec.kernel;
+  op.view = std::move(spec.view);
+  op.differentiable = spec.differentiable;
+  op.reads_inputs = spec.reads;
+  op.reads_output = spec.reads_output;
+  op.vjp = std::move(spec.vjp);
+  op.jvp = std::move(spec.jvp);
+  op.compose = std::move(spec.compose);
+  op.samples = std::move(spec.samples);
+  op.errors = std::move(spec.errors);
+  return detail::register_operator(std::move(op));
+#endif
+}
+
+}  // namespace WENGERT_ISA
+}  // namespace wengert

@@ -1,0 +1,90 @@
+#include "autodiff/graph/elementwise.hpp"
+
+#include <cmath>
+
+namespace wengert::detail {
+
+OperatorDefinition* register_elementwise(OperatorDefinition op, int arity, bool boolean_result) {
+  op.elementwise = true;
+  op.min_inputs = op.max_inputs = arity;
+  op.differentiable = !op.derivatives.empty();
+  if (op.differentiable && op.derivatives.size() != static_cast<std::size_t>(arity))
+    throw ValueError(op.name, "takes " + std::to_string(arity) + " inputs but states " +
+                                  std::to_string(op.derivatives.size()) + " derivatives");
+  for (const ElementwiseDerivative& d : op.derivatives) {
+    op.reads_inputs |= d.reads & ((1u << arity) - 1);
+    op.reads_output |= (d.reads >> arity & 1) != 0;
+  }
+  if (boolean_result)
+    op.infer = [](const Call& call) { return Meta{DType::bool_, broadcast_inputs(call)}; };
+  else
+    op.infer = [](const Call& call) { return Meta{call.dtype(0), broadcast_inputs(call)}; };
+  return register_operator(std::move(op));
+}
+
+std::string fused_vjp_name(std::string_view op, int input, int arity) {
+  return std::string(op) + "_vjp" + (arity > 1 ? std::to_string(input) : "");
+}
+
+void set_fused_vjp_kernel(const char* op, int input, int arity, Kernel kernel) {
+  set_kernel(fused_vjp_name(op, input, arity).c_str(), kernel);
+}
+
+void fail_element_type(const Call& call) { fail_dtypes(call, "does not take this element type"); }
+
+namespace {
+
+// What the parent's derivative reads, put back into the order (inputs..., output).
+std::vector<Tensor> rule_arguments(const OperatorDefinition& parent, std::uint32_t reads, const Tensors& read) {
+  std::vector<Tensor> all(static_cast<std::size_t>(parent.max_inputs) + 1);
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (reads >> i & 1) all[i] = read[next++];
+  return all;
+}
+
+// The parent's samples with some cotangent in front, and its result where the derivative reads that.
+Samples fused_samples(const OperatorDefinition& parent, std::uint32_t reads) {
+  Samples result;
+  if (!parent.samples) return result;
+  for (const Sample& sample : parent.samples().list()) {
+    const Tensor y = apply_op(parent, sample.inputs, nullptr, {});
+    std::vector<double> values;
+    for (std::int64_t i = 0; i < y.size(); ++i) values.push_back(std::cos(1.0 + static_cast<double>(i)));
+    const Tensor cotangent = as_tensor(from_span<double>(values, y.shape()), y.dtype());
+    Tensors inputs{cotangent};
+    for (int i = 0; i < parent.max_inputs; ++i)
+      if (reads >> i & 1) inputs.push_back(sample.inputs[static_cast<std::size_t>(i)]);
+    if (reads >> parent.max_inputs & 1) inputs.push_back(y);
+    result.with(std::move(inputs));
+  }
+  return result;
+}
+
+}  // namespace
+
+void register_fused_vjp(OperatorDefinition& parent, int input, Kernel kernel) {
+  ElementwiseDerivative& derivative = parent.derivatives[static_cast<std::size_t>(input)];
+  const std::uint32_t reads = derivative.reads;
+  OperatorDefinition op;
+  op.name = fused_vjp_name(parent.name, input, parent.max_inputs);
+  op.doc = "cotangent * d" + parent.name + "/dx" + std::to_string(input);
+  op.min_inputs = op.max_inputs = 1 + std::popcount(reads);
+  op.kernel = kernel;
+  op.elementwise = true;
+  op.differentiable = true;
+  op.reads_inputs = (1u << op.max_inputs) - 1;
+  op.infer = [](const Call& call) { return Meta{call.dtype(0), broadcast_inputs(call)}; };
+  op.compose = [&parent, input, reads](const Call& call) {
+    static const OperatorDefinition& multiply = *find_operator("safe_multiply");
+    Tensors read;
+    for (std::uint32_t i = 1; i < call.size(); ++i) read.push_back(call.input(i));
+    const std::vector<Tensor> arguments = rule_arguments(parent, reads, read);
+    const Tensor f = parent.derivatives[static_cast<std::size_t>(input)].rule(arguments);
+    return apply_elementwise(multiply, Operand(call.input(0), call.where), f);
+  };
+  op.samples = [&parent, reads] { return fused_samples(parent, reads); };
+  derivative.fused_vjp = register_operator(std::move(op));
+}
+
+}  // namespace wengert::detail

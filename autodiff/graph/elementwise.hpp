@@ -1,0 +1,263 @@
+#pragma once
+
+/// \file
+/// Elementwise operators from generic lambdas. One lambda has four lives: with vector registers it is the
+/// kernel, with plain numbers the reference that the kernel is compared with, with tensors the derivative's
+/// differentiable rule, and with Uses the answer to which values the derivative reads.
+
+#include <bit>
+#include <tuple>
+#include <type_traits>
+
+#include "autodiff/graph/apply.hpp"
+#include "autodiff/graph/define.hpp"
+#include "autodiff/kernels/elementwise.hpp"
+#include "autodiff/kernels/uses.hpp"
+#include "autodiff/kernels/vec.hpp"
+
+namespace wengert {
+
+namespace detail {
+/// Registers an elementwise operator: broadcasting shape rule, arity, what its derivatives read.
+OperatorDefinition* register_elementwise(OperatorDefinition definition, int arity, bool boolean_result);
+/// Registers cotangent * f'_i, the operator that the i-th derivative of `op` is computed with.
+void register_fused_vjp(OperatorDefinition& op, int input, Kernel kernel);
+/// "tanh_vjp", "divide_vjp1".
+std::string fused_vjp_name(std::string_view op, int input, int arity);
+void set_fused_vjp_kernel(const char* op, int input, int arity, Kernel kernel);
+[[noreturn]] void fail_element_type(const Call& call);
+}  // namespace detail
+
+inline namespace WENGERT_ISA {
+
+/// Element types that an elementwise rule is compiled for.
+enum class Types { floating, numeric, any };
+
+template <Types types, class F>
+struct TypedRule {};
+/// .forward = numeric([](auto a, auto b) { return a + b; }): floating types and int64.
+template <class F>
+constexpr TypedRule<Types::numeric, F> numeric(F) {
+  return {};
+}
+/// Floating types, int64 and bool.
+template <class F>
+constexpr TypedRule<Types::any, F> any_type(F) {
+  return {};
+}
+
+namespace rules {
+
+template <class V, std::size_t>
+using Repeat = V;
+
+template <class F, std::size_t... I>
+constexpr bool takes(std::index_sequence<I...>) {
+  return std::is_invocable_v<F, Repeat<kernels::Uses, I>...>;
+}
+/// Number of arguments of a generic lambda.
+template <class F>
+constexpr int arity() {
+  if constexpr (takes<F>(std::make_index_sequence<1>{})) return 1;
+  else if constexpr (takes<F>(std::make_index_sequence<2>{})) return 2;
+  else if constexpr (takes<F>(std::make_index_sequence<3>{})) return 3;
+  else if constexpr (takes<F>(std::make_index_sequence<4>{})) return 4;
+  else if constexpr (takes<F>(std::make_index_sequence<5>{})) return 5;
+  else return 0;
+}
+
+template <class F, class V, std::size_t... I>
+constexpr auto result_of(std::index_sequence<I...>) -> std::invoke_result_t<F, Repeat<V, I>...>;
+template <class F, class V, int n>
+using Result = decltype(result_of<F, V>(std::make_index_sequence<n>{}));
+
+template <class R>
+struct ElementOf {
+  using type = typename R::value_type;
+};
+template <class T, class Arch>
+struct ElementOf<kernels::Mask<T, Arch>> {
+  using type = bool;
+};
+
+/// f over all elements, with NumPy broadcasting; inputs of one element type.
+template <class F, class T, int n, std::size_t... I>
+void run(const Call& call, detail::TensorImpl& out, std::index_sequence<I...>) {
+  using R = typename ElementOf<Result<F, kernels::Vec<T, kernels::Scalar>, n>>::type;
+  if (((call[I].contiguous && call[I].size == out.size) && ...))
+    return kernels::map(F{}, out.as<R>(), out.size, call[I].template as<T>()...);
+  if (((call[I].size == 1 || (call[I].contiguous && call[I].size == out.size)) && ...))
+    return kernels::map(F{}, out.as<R>(), out.size, kernels::operand(call[I].template as<T>(), call[I].size == 1)...);
+  const Strides strides[] = {broadcast_strides(call[I].shape, call[I].strides, out.shape)...};
+  kernels::map(F{}, out.as<R>(), out.shape, strides, call[I].template as<T>()...);
+}
+
+template <class F, Types types, int n>
+void kernel(const Call& call, detail::TensorImpl& out) {
+  constexpr auto all = std::make_index_sequence<n>{};
+  switch (call.dtype(0)) {
+    case DType::float32: return run<F, float, n>(call, out, all);
+    case DType::float64: return run<F, double, n>(call, out, all);
+    case DType::int64:
+      if constexpr (types >= Types::numeric) return run<F, std::int64_t, n>(call, out, all);
+      break;
+    case DType::bool_:
+      if constexpr (types >= Types::any) return run<F, bool, n>(call, out, all);
+      break;
+  }
+  detail::fail_element_type(call);
+}
+
+/// Which arguments a derivative rule reads.
+template <class F, std::size_t... I>
+constexpr std::uint32_t reads(std::index_sequence<I...>) {
+  using R = std::invoke_result_t<F, Repeat<kernels::Uses, I>...>;
+  if constexpr (std::is_arithmetic_v<R>)
+    return 0;
+  else
+    return F{}(kernels::Uses{1u << I}...).mask;
+}
+
+/// cotangent * F(...), where F's arguments are those that it reads; the others are filled in with anything.
+template <class F, int n>
+struct Fused {
+  static constexpr std::uint32_t mask = reads<F>(std::make_index_sequence<n>{});
+  static constexpr int inputs = 1 + std::popcount(mask);
+
+  template <class V, class... Read>
+  WENGERT_INLINE auto operator()(V cotangent, Read... read) const {
+    return apply(cotangent, std::tuple<Read...>(read...), std::make_index_sequence<n>{});
+  }
+
+ private:
+  template <class V, class Values, std::size_t... I>
+  WENGERT_INLINE static auto apply(V cotangent, const Values& values, std::index_sequence<I...>) {
+    // 0 stays 0 whatever the derivative is: the branch that where() did not choose may be infinite or NaN.
+    return where(cotangent == 0.0, zeros_like(cotangent), cotangent * F{}(pick<I>(cotangent, values)...));
+  }
+  template <std::size_t i, class V, class Values>
+  WENGERT_INLINE static auto pick(V cotangent, const Values& values) {
+    if constexpr ((mask >> i & 1) != 0)
+      return std::get<std::popcount(mask & ((1u << i) - 1))>(values);
+    else
+      return cotangent;
+  }
+};
+
+}  // namespace rules
+
+/// The forward rule of an elementwise operator, from a generic lambda without captures.
+struct Forward {
+  int arity = 0;
+  bool boolean_result = false;
+  Kernel kernel = nullptr;
+  Rule<std::function<double(const double*)>> reference = {};
+
+  Forward() = default;
+  template <class F>
+  Forward(F) : Forward(TypedRule<Types::floating, F>{}) {}
+  template <Types types, class F>
+  Forward(TypedRule<types, F>) {
+    static_assert(std::is_empty_v<F>, "an elementwise rule is a lambda without captures");
+    constexpr int n = rules::arity<F>();
+    static_assert(n > 0, "an elementwise rule takes 1 to 5 arguments (auto) and uses the library's functions");
+    arity = n;
+    boolean_result =
+        std::is_same_v<typename rules::ElementOf<rules::Result<F, kernels::Vec<double, kernels::Scalar>, n>>::type, bool>;
+    kernel = rules::kernel<F, types, n>;
+    if constexpr (!is_variant)
+      reference = [](const double* in) { return evaluate<F>(in, std::make_index_sequence<n>{}); };
+  }
+
+ private:
+  template <class F, std::size_t... I>
+  static double evaluate(const double* in, std::index_sequence<I...>) {
+    using V = kernels::Vec<double, kernels::Scalar>;
+    return static_cast<double>(F{}(V(in[I])...).v);
+  }
+};
+
+/// The derivative with respect to one input, from a generic lambda (inputs..., output) without captures. A
+/// lambda that returns a plain number states a constant derivative.
+struct Derivative {
+  int arity = 0;
+  std::uint32_t reads = 0;
+  double constant = 0;
+  Kernel kernel = nullptr;
+  Rule<std::function<Tensor(std::span<const Tensor>)>> rule = {};
+
+  Derivative() = default;
+  template <class F>
+    requires(!std::is_same_v<F, Derivative>)
+  Derivative(F) {
+    static_assert(std::is_empty_v<F>, "an elementwise rule is a lambda without captures");
+    constexpr int n = rules::arity<F>();
+    static_assert(n > 1, "a derivative takes the inputs and the output");
+    arity = n - 1;
+    constexpr auto all = std::make_index_sequence<n>{};
+    reads = rules::reads<F>(all);
+    using R = rules::Result<F, kernels::Uses, n>;
+    if constexpr (std::is_arithmetic_v<R>) {
+      constant = constant_of<F>(all);
+    } else {
+      kernel = rules::kernel<rules::Fused<F, n>, Types::floating, rules::Fused<F, n>::inputs>;
+      if constexpr (!is_variant)
+        rule = [](std::span<const Tensor> in) { return evaluate<F>(in, std::make_index_sequence<n>{}); };
+    }
+  }
+
+ private:
+  template <class F, std::size_t... I>
+  static double constant_of(std::index_sequence<I...>) {
+    return static_cast<double>(F{}(kernels::Uses{1u << I}...));
+  }
+  template <class F, std::size_t... I>
+  static Tensor evaluate(std::span<const Tensor> in, std::index_sequence<I...>) {
+    return F{}(in[I]...);
+  }
+};
+
+struct ElementwiseSpec {
+  const char* name;
+  const char* doc = "";
+  const char* contract = "";
+  Forward forward;
+  Derivative derivative = {};  ///< of one input
+  std::initializer_list<Derivative> derivatives = {};  ///< of several; none at all: zero, stated in `contract`
+  Rule<SampleRule> samples = {};
+  Rule<SampleRule> errors = {};
+};
+
+/// Registers an elementwise operator of 1 to 4 inputs, and with it the operators that compute
+/// cotangent * f'_i in one pass.
+inline const OperatorDefinition* define_elementwise(const ElementwiseSpec& spec) {
+  const bool single = spec.derivative.arity > 0;
+  const Derivative* derivatives = single ? &spec.derivative : spec.derivatives.begin();
+  const int count = single ? 1 : static_cast<int>(spec.derivatives.size());
+#ifdef WENGERT_VARIANT
+  detail::set_kernel(spec.name, spec.forward.kernel);
+  for (int i = 0; i < count; ++i)
+    if (derivatives[i].kernel != nullptr)
+      detail::set_fused_vjp_kernel(spec.name, i, spec.forward.arity, derivatives[i].kernel);
+  return nullptr;
+#else
+  OperatorDefinition op;
+  op.name = spec.name;
+  op.doc = spec.doc;
+  op.contract = spec.contract;
+  op.kernel = spec.forward.kernel;
+  op.scalar_reference = spec.forward.reference;
+  op.samples = spec.samples;
+  op.errors = spec.errors;
+  for (int i = 0; i < count; ++i)
+    op.derivatives.push_back({derivatives[i].rule, derivatives[i].reads, derivatives[i].constant, nullptr});
+  OperatorDefinition* registered =
+      detail::register_elementwise(std::move(op), spec.forward.arity, spec.forward.boolean_result);
+  for (int i = 0; i < count; ++i)
+    if (derivatives[i].kernel != nullptr) detail::register_fused_vjp(*registered, i, derivatives[i].kernel);
+  return registered;
+#endif
+}
+
+}  // namespace WENGERT_ISA
+}  // namespace wengert

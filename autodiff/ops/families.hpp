@@ -1,0 +1,16 @@
+#pragma once
+
+/// \file
+/// The families of built-in operators, one file each: the only list of them.
+
+#define WENGERT_OPERATOR_FAMILIES(FAMILY) \
+  FAMILY(arithmetic)                      \
+  FAMILY(math)                            \
+  FAMILY(logic)
+
+namespace wengert::detail {
+/// Defines all built-in operators, once, with the kernels of the instruction set that the CPU has.
+bool define_builtin_operators();
+/// "sse4.2", "avx2", "avx512" or "portable".
+const char* instruction_set();
+}  // namespace wengert::detail
