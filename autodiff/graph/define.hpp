@@ -16,7 +16,19 @@ namespace wengert {
 namespace detail {
 /// The kernel of another instruction set for a registered operator.
 void set_kernel(const char* name, Kernel kernel);
+bool define_builtin_operators();
 }  // namespace detail
+
+#ifndef WENGERT_VARIANT
+namespace {
+// Whoever links an operator links the whole table, and it stands before any static object of the program
+// is made: objects that register themselves would vanish from a static archive.
+struct TableAtStart {
+  TableAtStart() { detail::define_builtin_operators(); }
+};
+[[maybe_unused, gnu::init_priority(200)]] const TableAtStart table_at_start;
+}  // namespace
+#endif
 
 inline namespace WENGERT_ISA {
 

@@ -47,7 +47,8 @@ std::vector<Tensor> rule_arguments(const OperatorDefinition& parent, std::uint32
 Samples fused_samples(const OperatorDefinition& parent, std::uint32_t reads) {
   Samples result;
   if (!parent.samples) return result;
-  for (const Sample& sample : parent.samples().list()) {
+  const Samples samples = parent.samples();
+  for (const Sample& sample : samples.list()) {
     const Tensor y = apply_op(parent, sample.inputs, nullptr, {});
     std::vector<double> values;
     for (std::int64_t i = 0; i < y.size(); ++i) values.push_back(std::cos(1.0 + static_cast<double>(i)));

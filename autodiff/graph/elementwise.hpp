@@ -49,7 +49,11 @@ constexpr TypedRule<Types::any, F> any_type(F) {
 namespace rules {
 
 template <class V, std::size_t>
-using Repeat = V;
+struct Repeated {
+  using type = V;
+};
+template <class V, std::size_t i>
+using Repeat = typename Repeated<V, i>::type;
 
 template <class F, std::size_t... I>
 constexpr bool takes(std::index_sequence<I...>) {
@@ -66,10 +70,15 @@ constexpr int arity() {
   else return 0;
 }
 
+template <class F, class V, class Index>
+struct ResultOf;
 template <class F, class V, std::size_t... I>
-constexpr auto result_of(std::index_sequence<I...>) -> std::invoke_result_t<F, Repeat<V, I>...>;
+struct ResultOf<F, V, std::index_sequence<I...>> {
+  using type = std::invoke_result_t<F, Repeat<V, I>...>;
+};
+/// What F returns for n arguments of type V.
 template <class F, class V, int n>
-using Result = decltype(result_of<F, V>(std::make_index_sequence<n>{}));
+using Result = typename ResultOf<F, V, std::make_index_sequence<n>>::type;
 
 template <class R>
 struct ElementOf {
