@@ -1,0 +1,44 @@
+// Starts a competitor's program for one row, in a clean environment and on one core.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace wengert::bench {
+
+struct Competitor {
+  std::string name;  ///< as in the CSV file
+  std::filesystem::path program;
+  std::map<std::string, std::string> environment;  ///< besides the common one
+  std::vector<std::string> rows;                   ///< what the program offers
+  bool offers(const std::string& row) const;
+};
+
+struct Settings {
+  int core = 0;            ///< the core all programs are pinned on
+  int repetitions = 7;     ///< batches a run
+  double min_time = 0.05;  ///< seconds a batch
+};
+
+/// One run of one row: the batches' times and what Google Benchmark's counters said.
+struct Run {
+  std::vector<double> batches_us;
+  std::map<std::string, double> counters;
+  double median_us() const;
+};
+
+/// Fills in the rows a program offers.
+void list_rows(Competitor& competitor, const Settings& settings);
+
+/// Runs a row once; throws std::runtime_error with the program's own message when that fails.
+Run run_row(const Competitor& competitor, const std::string& row, const Settings& settings);
+
+/// What a program says about the machine: cpu, instruction_set, blas_core.
+std::map<std::string, std::string> describe_machine(const Competitor& competitor, const Settings& settings);
+
+/// The last core this process may run on; interrupts tend to arrive on the first.
+int last_core();
+
+}  // namespace wengert::bench
