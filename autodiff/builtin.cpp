@@ -36,8 +36,9 @@ const char* choose() {
 #if defined(__x86_64__)
   __builtin_cpu_init();
 #ifdef WENGERT_HAVE_AVX512
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl"))
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512vl"))
     return "avx512";
 #endif
 #ifdef WENGERT_HAVE_AVX2

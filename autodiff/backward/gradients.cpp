@@ -11,15 +11,17 @@ void check_cotangent(const Tensor& y, const GradientOptions& options, const Sour
   const Tensor& c = options.cotangent;
   if (!c.defined()) {
     if (y.size() != 1)
-      throw ShapeError("gradients", "y has " + std::to_string(y.size()) + " elements (" + describe(y) +
-                                        "): pass a cotangent, or reduce it first", where);
+      throw ShapeError("gradients",
+                       "y has " + std::to_string(y.size()) + " elements (" + describe(y) +
+                           "): pass a cotangent, or reduce it first",
+                       where);
   } else if (c.shape() != y.shape() || c.dtype() != y.dtype()) {
     throw ShapeError("gradients", "the cotangent is " + describe(c) + ", y is " + describe(y), where);
   }
 }
 
-Tensors reverse(const Tensor& y, const Tensors& wrt, const GradientOptions& options, const SourceLocation& where,
-                bool stop) {
+Tensors reverse(const Tensor& y, const Tensors& wrt, const GradientOptions& options,
+                const SourceLocation& where, bool stop) {
   if (!y.defined()) throw GraphError("gradients", "y is an empty tensor", where);
   for (std::size_t i = 0; i < wrt.size(); ++i)
     if (!wrt[i].defined())
@@ -76,8 +78,9 @@ Tensors reverse(const Tensor& y, const Tensors& wrt, const GradientOptions& opti
       result.push_back(cotangents[static_cast<std::size_t>(end)]);
     } else {
       if (options.unused == Unused::error)
-        throw GraphError("gradients", "y does not depend on tensor " + std::to_string(i) + " of wrt, " +
-                                          describe(wrt[i]), where);
+        throw GraphError("gradients",
+                         "y does not depend on tensor " + std::to_string(i) + " of wrt, " + describe(wrt[i]),
+                         where);
       result.push_back(zeros_like(wrt[i]));
     }
   }
@@ -99,16 +102,20 @@ Tensors detail::gradients_up_to(const Tensor& y, const Tensors& wrt, const Gradi
 std::pair<Tensor, Tensor> jvp(const std::function<Tensor(const Tensors&)>& f, const Tensors& primals,
                               const Tensors& tangents, SourceLocation where) {
   if (primals.size() != tangents.size())
-    throw ValueError("jvp", std::to_string(primals.size()) + " primals but " + std::to_string(tangents.size()) +
-                                " tangents", where);
+    throw ValueError(
+        "jvp",
+        std::to_string(primals.size()) + " primals but " + std::to_string(tangents.size()) + " tangents",
+        where);
   // Each primal enters through a node of its own, so that the walk ends there although the primal may have
   // a history, and may come twice.
   Tensors inputs;
   for (std::size_t i = 0; i < primals.size(); ++i) {
     const Tensor& x = primals[i];
     if (x.shape() != tangents[i].shape() || x.dtype() != tangents[i].dtype())
-      throw ShapeError("jvp", "tangent " + std::to_string(i) + " is " + describe(tangents[i]) + ", its primal is " +
-                                  describe(x), where);
+      throw ShapeError(
+          "jvp",
+          "tangent " + std::to_string(i) + " is " + describe(tangents[i]) + ", its primal is " + describe(x),
+          where);
     inputs.push_back(x.requires_grad() ? alias(x) : variable(x));
   }
   Tensor y = [&] {

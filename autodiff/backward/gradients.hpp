@@ -40,8 +40,10 @@ Tensors gradients(const Tensor& y, const Tensors& wrt, const GradientOptions& op
 template <std::size_t N>
 std::array<Tensor, N> gradients(const Tensor& y, const Tensors& wrt, const GradientOptions& options = {},
                                 SourceLocation where = SourceLocation::current()) {
-  if (wrt.size() != N) throw ValueError("gradients", "asked for " + std::to_string(N) + " gradients of " +
-                                                         std::to_string(wrt.size()) + " tensors", where);
+  if (wrt.size() != N)
+    throw ValueError(
+        "gradients",
+        "asked for " + std::to_string(N) + " gradients of " + std::to_string(wrt.size()) + " tensors", where);
   Tensors all = gradients(y, wrt, options, where);
   std::array<Tensor, N> result;
   for (std::size_t i = 0; i < N; ++i) result[i] = std::move(all[i]);

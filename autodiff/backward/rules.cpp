@@ -66,7 +66,9 @@ Tensors composed_vjp(const Call& call, const Tensor& cotangent) {
   for (std::uint32_t i = 0; i < call.size(); ++i) {
     const Tensor x = Tensor::share(call.inputs[i]);
     const bool differentiable = is_floating(x.dtype());
-    inputs.push_back(!differentiable ? x : x.requires_grad() ? alias(x, call.where) : variable(x, call.where));
+    inputs.push_back(!differentiable     ? x
+                     : x.requires_grad() ? alias(x, call.where)
+                                         : variable(x, call.where));
     if (differentiable && call.wants(i)) ends.push_back(inputs[i]);
     raw.push_back(inputs[i].get());
   }
@@ -83,14 +85,18 @@ Tensors composed_vjp(const Call& call, const Tensor& cotangent) {
 
 void check_cotangents(const Call& call, const Tensors& result) {
   if (result.size() != call.size())
-    throw GraphError(call.op.name, "its vjp rule returns " + std::to_string(result.size()) + " cotangents for " +
-                                       std::to_string(call.size()) + " inputs", call.where);
+    throw GraphError(call.op.name,
+                     "its vjp rule returns " + std::to_string(result.size()) + " cotangents for " +
+                         std::to_string(call.size()) + " inputs",
+                     call.where);
   for (std::uint32_t i = 0; i < call.size(); ++i) {
     const Tensor& part = result[i];
     if (!part.defined() || !call.wants(i)) continue;
     if (part.shape() != call.shape(i) || part.dtype() != call.dtype(i))
-      throw GraphError(call.op.name, "its vjp rule returns " + describe(part) + " for input " + std::to_string(i) +
-                                         ", which is " + describe(call.dtype(i), call.shape(i)), call.where);
+      throw GraphError(call.op.name,
+                       "its vjp rule returns " + describe(part) + " for input " + std::to_string(i) +
+                           ", which is " + describe(call.dtype(i), call.shape(i)),
+                       call.where);
   }
 }
 
@@ -119,8 +125,8 @@ Tensor jvp_of(const Call& call, const Tensors& tangents) {
   Tensor sum = zeros(call.result->shape, call.result->dtype);
   for (std::uint32_t i = 0; i < call.size(); ++i) {
     if (!tangents[i].defined() || !parts[i].defined()) continue;
-    const Tensor part =
-        gradients_up_to(parts[i], {u}, {.cotangent = tangents[i], .create_graph = create_graph}, call.where)[0];
+    const Tensor part = gradients_up_to(
+        parts[i], {u}, {.cotangent = tangents[i], .create_graph = create_graph}, call.where)[0];
     sum = add(Operand(sum, call.where), part);
   }
   return sum;

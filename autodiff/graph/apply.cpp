@@ -11,7 +11,11 @@ namespace {
 [[noreturn]] [[gnu::cold]] void fail_arguments(const OperatorDefinition& op, TensorImpl* const* inputs,
                                                std::uint32_t count, const SourceLocation& where) {
   for (std::uint32_t i = 0; i < count; ++i)
-    if (inputs[i] == nullptr) throw GraphError(op.name, "argument " + std::to_string(i) + " is an empty tensor", where);
+    if (inputs[i] == nullptr)
+      throw GraphError(op.name, "argument " + std::to_string(i) + " is an empty tensor", where);
+  if (op.attributes != nullptr && count >= static_cast<std::uint32_t>(op.min_inputs) &&
+      count <= static_cast<std::uint32_t>(op.max_inputs))
+    throw ValueError(op.name, "called without its attributes", where);
   throw ValueError(op.name,
                    "takes " + std::to_string(op.min_inputs) +
                        (op.max_inputs > op.min_inputs ? " to " + std::to_string(op.max_inputs) : "") +
@@ -30,14 +34,14 @@ std::string describe_inputs(const Call& call) {
 }
 
 // A tensor that is recorded keeps its inputs: with their values where the derivative rule reads them.
-void record(const OperatorDefinition& op, TensorImpl* const* inputs, std::uint32_t count, const void* attributes,
-            const SourceLocation& where, TensorImpl& out) {
+void record(const OperatorDefinition& op, TensorImpl* const* inputs, std::uint32_t count,
+            const void* attributes, const SourceLocation& where, TensorImpl& out) {
   out.inputs = out.few_inputs;
   if (count > TensorImpl::inline_inputs) {
     out.inputs = static_cast<TensorImpl**>(std::malloc(count * sizeof(TensorImpl*)));
     if (out.inputs == nullptr) throw std::bad_alloc();
   }
-  if (op.attributes != nullptr) {
+  if (op.attributes != nullptr && attributes != nullptr) {
     out.attributes = out.few_attributes;
     if (op.attributes->size > sizeof out.few_attributes) {
       out.attributes = static_cast<std::byte*>(std::malloc(op.attributes->size));
@@ -108,18 +112,22 @@ Shape broadcast_inputs(const Call& call) {
 
 Tensor Call::input(std::uint32_t i) const {
   if (!(op.reads_inputs >> (i < 31 ? i : 31) & 1))
-    throw GraphError(op.name, "a derivative rule reads input " + std::to_string(i) + " without declaring it", where);
+    throw GraphError(op.name, "a derivative rule reads input " + std::to_string(i) + " without declaring it",
+                     where);
   return Tensor::share(inputs[i]);
 }
 
 Tensor Call::output() const {
-  if (!op.reads_output) throw GraphError(op.name, "a derivative rule reads the result without declaring it", where);
+  if (!op.reads_output)
+    throw GraphError(op.name, "a derivative rule reads the result without declaring it", where);
   return Tensor::share(result);
 }
 
 Tensor apply_op(const OperatorDefinition& op, detail::TensorImpl* const* inputs, std::uint32_t count,
                 const void* attributes, const SourceLocation& where) {
-  if (count < static_cast<std::uint32_t>(op.min_inputs) || count > static_cast<std::uint32_t>(op.max_inputs))
+  if (count < static_cast<std::uint32_t>(op.min_inputs) ||
+      count > static_cast<std::uint32_t>(op.max_inputs) ||
+      (op.attributes != nullptr && attributes == nullptr))
     detail::fail_arguments(op, inputs, count, where);
   bool requires_grad = false;
   for (std::uint32_t i = 0; i < count; ++i) {
@@ -201,8 +209,8 @@ Tensor Operator::operator()(const Operand& a, const Operand& b) const {
 Tensor Operator::operator()(const Operand& a, const Operand& b, const Operand& c) const {
   const DType dtype = promote(detail::common_dtype(a, b), detail::common_dtype(b, c));
   return apply_op(*definition_,
-                  {detail::as_tensor(a, dtype), detail::as_tensor(b, dtype), detail::as_tensor(c, dtype)}, nullptr,
-                  a.where());
+                  {detail::as_tensor(a, dtype), detail::as_tensor(b, dtype), detail::as_tensor(c, dtype)},
+                  nullptr, a.where());
 }
 
 }  // namespace wengert

@@ -51,16 +51,17 @@ struct AttributeType {
 
 template <Attributes A>
 const AttributeType* attribute_type() {
-  static constexpr AttributeType type{sizeof(A), [](const void* a) {
-                                        std::string text;
-                                        static_cast<const A*>(a)->visit([&](const char* name, const auto& value) {
-                                          if (!text.empty()) text += ", ";
-                                          text += name;
-                                          text += '=';
-                                          text += detail::print_value(value);
-                                        });
-                                        return text;
-                                      }};
+  static constexpr AttributeType type{
+      sizeof(A), [](const void* a) {
+        std::string text;
+        static_cast<const A*>(a)->visit([&](const char* name, const auto& value) {
+          if (!text.empty()) text += ", ";
+          text += name;
+          text += '=';
+          text += detail::print_value(value);
+        });
+        return text;
+      }};
   return &type;
 }
 

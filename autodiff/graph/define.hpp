@@ -78,7 +78,8 @@ struct OperatorSpec {
   Rule<ShapeRule> infer = {};
   Kernel kernel = nullptr;
   Rule<ViewRule> view = {};
-  bool differentiable = true;  ///< false only where the derivative is zero by definition, stated in `contract`
+  bool differentiable =
+      true;  ///< false only where the derivative is zero by definition, stated in `contract`
   std::uint32_t reads = 0;
   bool reads_output = false;
   Rule<VjpRule> vjp = {};

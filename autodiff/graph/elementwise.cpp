@@ -35,7 +35,8 @@ void fail_element_type(const Call& call) { fail_dtypes(call, "does not take this
 namespace {
 
 // What the parent's derivative reads, put back into the order (inputs..., output).
-std::vector<Tensor> rule_arguments(const OperatorDefinition& parent, std::uint32_t reads, const Tensors& read) {
+std::vector<Tensor> rule_arguments(const OperatorDefinition& parent, std::uint32_t reads,
+                                   const Tensors& read) {
   std::vector<Tensor> all(static_cast<std::size_t>(parent.max_inputs) + 1);
   std::size_t next = 0;
   for (std::size_t i = 0; i < all.size(); ++i)

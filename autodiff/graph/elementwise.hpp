@@ -62,12 +62,18 @@ constexpr bool takes(std::index_sequence<I...>) {
 /// Number of arguments of a generic lambda.
 template <class F>
 constexpr int arity() {
-  if constexpr (takes<F>(std::make_index_sequence<1>{})) return 1;
-  else if constexpr (takes<F>(std::make_index_sequence<2>{})) return 2;
-  else if constexpr (takes<F>(std::make_index_sequence<3>{})) return 3;
-  else if constexpr (takes<F>(std::make_index_sequence<4>{})) return 4;
-  else if constexpr (takes<F>(std::make_index_sequence<5>{})) return 5;
-  else return 0;
+  if constexpr (takes<F>(std::make_index_sequence<1>{}))
+    return 1;
+  else if constexpr (takes<F>(std::make_index_sequence<2>{}))
+    return 2;
+  else if constexpr (takes<F>(std::make_index_sequence<3>{}))
+    return 3;
+  else if constexpr (takes<F>(std::make_index_sequence<4>{}))
+    return 4;
+  else if constexpr (takes<F>(std::make_index_sequence<5>{}))
+    return 5;
+  else
+    return 0;
 }
 
 template <class F, class V, class Index>
@@ -95,8 +101,10 @@ void run(const Call& call, detail::TensorImpl& out, std::index_sequence<I...>) {
   using R = typename ElementOf<Result<F, kernels::Vec<T, kernels::Scalar>, n>>::type;
   if (((call[I].contiguous && call[I].size == out.size) && ...))
     return kernels::map(F{}, out.as<R>(), out.size, call[I].template as<T>()...);
-  if (((call[I].size == 1 || (call[I].contiguous && call[I].size == out.size)) && ...))
-    return kernels::map(F{}, out.as<R>(), out.size, kernels::operand(call[I].template as<T>(), call[I].size == 1)...);
+  if (((call[I].size == 1 || (call[I].contiguous && call[I].size == out.size)) && ...)) {
+    const kernels::Repeated single{(0u | ... | (call[I].size == 1 ? 1u << I : 0u))};
+    return kernels::map(F{}, out.as<R>(), out.size, single, call[I].template as<T>()...);
+  }
   const Strides strides[] = {broadcast_strides(call[I].shape, call[I].strides, out.shape)...};
   kernels::map(F{}, out.as<R>(), out.shape, strides, call[I].template as<T>()...);
 }
@@ -105,8 +113,10 @@ template <class F, Types types, int n>
 void kernel(const Call& call, detail::TensorImpl& out) {
   constexpr auto all = std::make_index_sequence<n>{};
   switch (call.dtype(0)) {
-    case DType::float32: return run<F, float, n>(call, out, all);
-    case DType::float64: return run<F, double, n>(call, out, all);
+    case DType::float32:
+      return run<F, float, n>(call, out, all);
+    case DType::float64:
+      return run<F, double, n>(call, out, all);
     case DType::int64:
       if constexpr (types >= Types::numeric) return run<F, std::int64_t, n>(call, out, all);
       break;
@@ -169,10 +179,11 @@ struct Forward {
   Forward(TypedRule<types, F>) {
     static_assert(std::is_empty_v<F>, "an elementwise rule is a lambda without captures");
     constexpr int n = rules::arity<F>();
-    static_assert(n > 0, "an elementwise rule takes 1 to 5 arguments (auto) and uses the library's functions");
+    static_assert(n > 0,
+                  "an elementwise rule takes 1 to 5 arguments (auto) and uses the library's functions");
     arity = n;
-    boolean_result =
-        std::is_same_v<typename rules::ElementOf<rules::Result<F, kernels::Vec<double, kernels::Scalar>, n>>::type, bool>;
+    boolean_result = std::is_same_v<
+        typename rules::ElementOf<rules::Result<F, kernels::Vec<double, kernels::Scalar>, n>>::type, bool>;
     kernel = rules::kernel<F, types, n>;
     if constexpr (!is_variant)
       reference = [](const double* in) { return evaluate<F>(in, std::make_index_sequence<n>{}); };
@@ -197,8 +208,7 @@ struct Derivative {
 
   Derivative() = default;
   template <class F>
-    requires(!std::is_same_v<F, Derivative>)
-  Derivative(F) {
+  requires(!std::is_same_v<F, Derivative>) Derivative(F) {
     static_assert(std::is_empty_v<F>, "an elementwise rule is a lambda without captures");
     constexpr int n = rules::arity<F>();
     static_assert(n > 1, "a derivative takes the inputs and the output");
@@ -232,7 +242,8 @@ struct ElementwiseSpec {
   const char* contract = "";
   Forward forward;
   Derivative derivative = {};  ///< of one input
-  std::initializer_list<Derivative> derivatives = {};  ///< of several; none at all: zero, stated in `contract`
+  std::initializer_list<Derivative> derivatives =
+      {};  ///< of several; none at all: zero, stated in `contract`
   Rule<SampleRule> samples = {};
   Rule<SampleRule> errors = {};
 };

@@ -28,10 +28,15 @@ Tensor positive(const Shape& shape, int seed) {
 
 }  // namespace
 
-Samples reals() { return Samples{values({2, 3})}.with({values({}, 1)}).with({values({0, 3})}).with({values({1, 17}, 2)}); }
+Samples reals() {
+  return Samples{values({2, 3})}.with({values({}, 1)}).with({values({0, 3})}).with({values({1, 17}, 2)});
+}
 
 Samples positives() {
-  return Samples{positive({2, 3}, 0)}.with({positive({}, 1)}).with({positive({0, 3}, 0)}).with({positive({1, 17}, 2)});
+  return Samples{positive({2, 3}, 0)}
+      .with({positive({}, 1)})
+      .with({positive({0, 3}, 0)})
+      .with({positive({1, 17}, 2)});
 }
 
 Samples pairs() {
@@ -58,7 +63,8 @@ Samples clips() {
 }
 
 Samples pair_errors() {
-  return Samples{values({2, 3}), values({2, 4})}.fails_with("the shapes don't broadcast: a is float64[2, 3], b is float64[2, 4]");
+  return Samples{values({2, 3}), values({2, 4})}.fails_with(
+      "the shapes don't broadcast: a is float64[2, 3], b is float64[2, 4]");
 }
 
 Samples triple_errors() {

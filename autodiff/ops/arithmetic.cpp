@@ -1,15 +1,15 @@
 #include "autodiff/ops/arithmetic.hpp"
 
 #include "autodiff/graph/elementwise.hpp"
+#include "autodiff/graph/samples.hpp"
 #include "autodiff/ops/logic.hpp"
 #include "autodiff/ops/math.hpp"
-#include "autodiff/graph/samples.hpp"
 
 namespace wengert {
 namespace {
 
-const OperatorDefinition *add_, *subtract_, *multiply_, *divide_, *negative_, *power_, *square_, *abs_, *sign_,
-    *maximum_, *minimum_, *clip_, *safe_multiply_;
+const OperatorDefinition *add_, *subtract_, *multiply_, *divide_, *negative_, *power_, *square_, *abs_,
+    *sign_, *maximum_, *minimum_, *clip_, *safe_multiply_;
 
 }  // namespace
 
@@ -46,7 +46,8 @@ void arithmetic() {
       .doc = "a / b",
       .contract = "integers divide in float64",
       .forward = [](auto a, auto b) { return a / b; },
-      .derivatives = {[](auto, auto b, auto) { return 1.0 / b; }, [](auto, auto b, auto y) { return -y / b; }},
+      .derivatives = {[](auto, auto b, auto) { return 1.0 / b; },
+                      [](auto, auto b, auto y) { return -y / b; }},
       .samples = [] { return samples::pairs(); },
       .errors = [] { return samples::pair_errors(); },
   });
@@ -69,9 +70,12 @@ void arithmetic() {
   power_ = define_elementwise({
       .name = "power",
       .doc = "a^b",
-      .contract = "x^0 has derivative 0, x^1 at 0 has 1, x^2 at 0 has 0; by the exponent 0 at base 0 for b > 0",
+      .contract =
+          "x^0 has derivative 0, x^1 at 0 has 1, x^2 at 0 has 0; by the exponent 0 at base 0 for b > 0",
       .forward = [](auto a, auto b) { return pow(a, b); },
-      .derivatives = {[](auto a, auto b, auto) { return where(b == 0.0, zeros_like(a), b * pow(a, b - 1.0)); },
+      .derivatives = {[](auto a, auto b, auto) {
+                        return where(b == 0.0, zeros_like(a), b * pow(a, b - 1.0));
+                      },
                       [](auto a, auto b, auto y) {
                         return where((a == 0.0) & (b > 0.0), zeros_like(y), y * log(a));
                       }},
@@ -153,9 +157,15 @@ void arithmetic() {
 #ifndef WENGERT_VARIANT
 
 Tensor add(const Operand& a, const Operand& b) { return apply_elementwise(*add_, a, b, DType::int64); }
-Tensor subtract(const Operand& a, const Operand& b) { return apply_elementwise(*subtract_, a, b, DType::int64); }
-Tensor multiply(const Operand& a, const Operand& b) { return apply_elementwise(*multiply_, a, b, DType::int64); }
-Tensor divide(const Operand& a, const Operand& b) { return apply_elementwise(*divide_, a, b, DType::float32); }
+Tensor subtract(const Operand& a, const Operand& b) {
+  return apply_elementwise(*subtract_, a, b, DType::int64);
+}
+Tensor multiply(const Operand& a, const Operand& b) {
+  return apply_elementwise(*multiply_, a, b, DType::int64);
+}
+Tensor divide(const Operand& a, const Operand& b) {
+  return apply_elementwise(*divide_, a, b, DType::float32);
+}
 Tensor safe_multiply(const Operand& a, const Operand& b) {
   return apply_elementwise(*safe_multiply_, a, b, DType::float32);
 }
@@ -165,17 +175,23 @@ Tensor negative(const Tensor& x, SourceLocation where) {
 Tensor square(const Tensor& x, SourceLocation where) {
   return apply_elementwise(*square_, Operand(x, where), DType::int64);
 }
-Tensor abs(const Tensor& x, SourceLocation where) { return apply_elementwise(*abs_, Operand(x, where), DType::int64); }
+Tensor abs(const Tensor& x, SourceLocation where) {
+  return apply_elementwise(*abs_, Operand(x, where), DType::int64);
+}
 Tensor sign(const Tensor& x, SourceLocation where) {
   return apply_elementwise(*sign_, Operand(x, where), DType::int64);
 }
-Tensor maximum(const Operand& a, const Operand& b) { return apply_elementwise(*maximum_, a, b, DType::int64); }
-Tensor minimum(const Operand& a, const Operand& b) { return apply_elementwise(*minimum_, a, b, DType::int64); }
+Tensor maximum(const Operand& a, const Operand& b) {
+  return apply_elementwise(*maximum_, a, b, DType::int64);
+}
+Tensor minimum(const Operand& a, const Operand& b) {
+  return apply_elementwise(*minimum_, a, b, DType::int64);
+}
 Tensor clip(const Operand& x, const Operand& low, const Operand& high) {
   const DType dtype = promote(detail::common_dtype(x, low), detail::common_dtype(x, high));
-  return apply_op(*clip_,
-                  {detail::as_tensor(x, dtype), detail::as_tensor(low, dtype), detail::as_tensor(high, dtype)}, nullptr,
-                  x.where());
+  return apply_op(
+      *clip_, {detail::as_tensor(x, dtype), detail::as_tensor(low, dtype), detail::as_tensor(high, dtype)},
+      nullptr, x.where());
 }
 
 Tensor power(const Operand& a, const Operand& b) {

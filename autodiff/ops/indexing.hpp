@@ -15,7 +15,8 @@ struct Slice {
   bool single = false;  ///< one position: the axis disappears
 
   constexpr Slice() = default;
-  constexpr Slice(std::int64_t first, std::int64_t last, std::int64_t by = 1) : start(first), stop(last), step(by) {}
+  constexpr Slice(std::int64_t first, std::int64_t last, std::int64_t by = 1)
+      : start(first), stop(last), step(by) {}
   constexpr Slice(int position) : start(position), single(true) {}
 };
 
@@ -23,13 +24,15 @@ struct Slice {
 /// ranges are cut to the axis as in Python; a single position outside throws IndexError.
 /// Derivative: the cotangent at the taken places, 0 elsewhere.
 /// Example: slice(x, {Slice(0, 10), -1}) is x[0:10, -1].
-Tensor slice(const Tensor& x, std::initializer_list<Slice> slices, SourceLocation where = SourceLocation::current());
+Tensor slice(const Tensor& x, std::initializer_list<Slice> slices,
+             SourceLocation where = SourceLocation::current());
 /// The transpose of slice: zeros of `shape` with x at the places that the slices name.
 Tensor slice_to(const Tensor& x, const Shape& shape, std::initializer_list<Slice> slices,
                 SourceLocation where = SourceLocation::current());
 /// Entries of x along an axis at integer positions of any shape: out = x[..., indices, ...].
 /// Derivative: contributions of repeated positions add up, in order. Throws IndexError.
-Tensor take(const Tensor& x, const Tensor& indices, int axis = 0, SourceLocation where = SourceLocation::current());
+Tensor take(const Tensor& x, const Tensor& indices, int axis = 0,
+            SourceLocation where = SourceLocation::current());
 /// out[i, ..., j, ...] = x[i, ..., indices[i, ..., j, ...], ...] along the axis. `indices` has x's number of
 /// dimensions and, but for the axis, broadcasts with it; a missing axis at the end ([n] labels for [n, k]
 /// values) is accepted for axis -1 and disappears from the result. Derivative: as for take.

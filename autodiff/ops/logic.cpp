@@ -7,8 +7,8 @@
 namespace wengert {
 namespace {
 
-const OperatorDefinition *equal_, *not_equal_, *less_, *less_equal_, *greater_, *greater_equal_, *logical_and_,
-    *logical_or_, *logical_not_, *where_;
+const OperatorDefinition *equal_, *not_equal_, *less_, *less_equal_, *greater_, *greater_equal_,
+    *logical_and_, *logical_or_, *logical_not_, *where_;
 
 }  // namespace
 
@@ -72,24 +72,31 @@ void logic() {
       .infer =
           [](const Call& call) {
             if (call.dtype(0) != DType::bool_) detail::fail_dtypes(call, "the condition must be bool");
-            if (call.dtype(1) != call.dtype(2)) detail::fail_dtypes(call, "the branches differ in element type");
+            if (call.dtype(1) != call.dtype(2))
+              detail::fail_dtypes(call, "the branches differ in element type");
             return Meta{call.dtype(1), detail::broadcast_inputs(call)};
           },
       .kernel =
           [](const Call& call, detail::TensorImpl& out) {
             switch (out.dtype) {
-              case DType::bool_: return choose<bool>(call, out);
-              case DType::int64: return choose<std::int64_t>(call, out);
-              case DType::float32: return choose<float>(call, out);
-              case DType::float64: return choose<double>(call, out);
+              case DType::bool_:
+                return choose<bool>(call, out);
+              case DType::int64:
+                return choose<std::int64_t>(call, out);
+              case DType::float32:
+                return choose<float>(call, out);
+              case DType::float64:
+                return choose<double>(call, out);
             }
           },
       .reads = reads_inputs(0),
       .vjp =
           [](const Call& call, const Tensor& g) {
             Tensors parts(3);
-            if (call.wants(1)) parts[1] = sum_to(where(call.input(0), Operand(g, call.where), 0.0), call.shape(1), call.where);
-            if (call.wants(2)) parts[2] = sum_to(where(call.input(0), 0.0, Operand(g, call.where)), call.shape(2), call.where);
+            if (call.wants(1))
+              parts[1] = sum_to(where(call.input(0), Operand(g, call.where), 0.0), call.shape(1), call.where);
+            if (call.wants(2))
+              parts[2] = sum_to(where(call.input(0), 0.0, Operand(g, call.where)), call.shape(2), call.where);
             return parts;
           },
       .jvp =

@@ -1,14 +1,15 @@
 #include "autodiff/ops/math.hpp"
 
 #include "autodiff/graph/elementwise.hpp"
+#include "autodiff/graph/samples.hpp"
 #include "autodiff/ops/arithmetic.hpp"
 #include "autodiff/ops/logic.hpp"
-#include "autodiff/graph/samples.hpp"
 
 namespace wengert {
 namespace {
 
-const OperatorDefinition *exp_, *expm1_, *log_, *log1p_, *sqrt_, *tanh_, *sigmoid_, *softplus_, *relu_, *leaky_relu_;
+const OperatorDefinition *exp_, *expm1_, *log_, *log1p_, *sqrt_, *tanh_, *sigmoid_, *softplus_, *relu_,
+    *leaky_relu_;
 
 }  // namespace
 

@@ -23,7 +23,8 @@ Tensor logsumexp(const Tensor& x, const Axes& axes = {}, bool keepdims = false,
                  SourceLocation where = SourceLocation::current());
 /// Position of the first largest entry, int64; over all axes: in row-major order.
 Tensor argmax(const Tensor& x, SourceLocation where = SourceLocation::current());
-Tensor argmax(const Tensor& x, int axis, bool keepdims = false, SourceLocation where = SourceLocation::current());
+Tensor argmax(const Tensor& x, int axis, bool keepdims = false,
+              SourceLocation where = SourceLocation::current());
 Tensor softmax(const Tensor& x, int axis = -1, SourceLocation where = SourceLocation::current());
 Tensor log_softmax(const Tensor& x, int axis = -1, SourceLocation where = SourceLocation::current());
 

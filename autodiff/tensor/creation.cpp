@@ -10,10 +10,14 @@ namespace {
 template <class F>
 auto with_type(DType dtype, F&& f) {
   switch (dtype) {
-    case DType::bool_: return f(bool{});
-    case DType::int64: return f(std::int64_t{});
-    case DType::float32: return f(float{});
-    case DType::float64: return f(double{});
+    case DType::bool_:
+      return f(bool{});
+    case DType::int64:
+      return f(std::int64_t{});
+    case DType::float32:
+      return f(float{});
+    case DType::float64:
+      return f(double{});
   }
   __builtin_unreachable();
 }
@@ -34,7 +38,8 @@ Tensor generate(const Shape& shape, DType dtype, F&& value_of) {
 void measure(const Nested& values, int depth, Shape& shape, DType& kind, const SourceLocation& where) {
   if (!values.is_list()) {
     if (depth != shape.size())
-      throw ShapeError("tensor", "a number stands where a row of " + to_string(shape) + " was expected", where);
+      throw ShapeError("tensor", "a number stands where a row of " + to_string(shape) + " was expected",
+                       where);
     kind = std::max(kind, values.kind());
     return;
   }
@@ -77,13 +82,16 @@ Tensor from_nested(const Nested& values, const DType* wanted, const SourceLocati
 }  // namespace
 
 Tensor tensor(const Nested& values, SourceLocation where) { return from_nested(values, nullptr, where); }
-Tensor tensor(const Nested& values, DType dtype, SourceLocation where) { return from_nested(values, &dtype, where); }
+Tensor tensor(const Nested& values, DType dtype, SourceLocation where) {
+  return from_nested(values, &dtype, where);
+}
 
 template <class T>
 Tensor from_span(std::type_identity_t<std::span<const T>> values, const Shape& shape, SourceLocation where) {
   if (shape.elements() != static_cast<std::int64_t>(values.size()))
     throw ShapeError("from_span",
-                     std::to_string(values.size()) + " values don't fill the shape " + to_string(shape), where);
+                     std::to_string(values.size()) + " values don't fill the shape " + to_string(shape),
+                     where);
   Tensor result = Tensor::adopt(detail::new_tensor(dtype_of<T>, shape));
   if (!values.empty()) std::memcpy(result.impl().data, values.data(), values.size_bytes());
   return result;
@@ -106,11 +114,13 @@ Tensor ones(const Shape& shape, DType dtype) {
 Tensor full(const Shape& shape, const Operand& value, DType dtype) {
   if (value.is_tensor()) {
     if (value.tensor().size() != 1)
-      throw ShapeError("full", "the value must be one number, got " + describe(value.tensor()), value.where());
+      throw ShapeError("full", "the value must be one number, got " + describe(value.tensor()),
+                       value.where());
     const double v = value.tensor().item<double>(value.where());
     return generate(shape, dtype, [&](std::int64_t) { return v; });
   }
-  if (value.kind() == DType::int64) return generate(shape, dtype, [&](std::int64_t) { return value.integer(); });
+  if (value.kind() == DType::int64)
+    return generate(shape, dtype, [&](std::int64_t) { return value.integer(); });
   return generate(shape, dtype, [&](std::int64_t) { return value.number(); });
 }
 
@@ -162,13 +172,19 @@ namespace detail {
 Tensor scalar(const Operand& number, DType dtype) {
   TensorImpl* impl = new_tensor(dtype, Shape{});
   switch (dtype) {
-    case DType::bool_: *impl->as<bool>() = number.number() != 0; break;
+    case DType::bool_:
+      *impl->as<bool>() = number.number() != 0;
+      break;
     case DType::int64:
       *impl->as<std::int64_t>() =
           number.kind() == DType::int64 ? number.integer() : static_cast<std::int64_t>(number.number());
       break;
-    case DType::float32: *impl->as<float>() = static_cast<float>(number.number()); break;
-    case DType::float64: *impl->as<double>() = number.number(); break;
+    case DType::float32:
+      *impl->as<float>() = static_cast<float>(number.number());
+      break;
+    case DType::float64:
+      *impl->as<double>() = number.number();
+      break;
   }
   return Tensor::adopt(impl);
 }

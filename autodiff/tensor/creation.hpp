@@ -15,8 +15,8 @@ class Nested {
  public:
   Nested(bool v) : number_(v), kind_(DType::bool_) {}
   template <class T>
-    requires(std::is_arithmetic_v<T> && !std::is_same_v<T, bool>)
-  Nested(T v) : number_(static_cast<double>(v)), kind_(std::is_integral_v<T> ? DType::int64 : DType::float32) {
+  requires(std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) Nested(T v)
+      : number_(static_cast<double>(v)), kind_(std::is_integral_v<T> ? DType::int64 : DType::float32) {
     if constexpr (std::is_integral_v<T>) integer_ = static_cast<std::int64_t>(v);
   }
   Nested(std::initializer_list<Nested> list) : is_list_(true), list_(list) {}

@@ -89,7 +89,9 @@ void destroy(TensorImpl* first) noexcept {
 
 }  // namespace detail
 
-void Tensor::throw_empty() { throw GraphError("Tensor", "this handle is empty (default-constructed or moved from)"); }
+void Tensor::throw_empty() {
+  throw GraphError("Tensor", "this handle is empty (default-constructed or moved from)");
+}
 
 std::int64_t Tensor::dim(int axis, SourceLocation where) const {
   const int n = ndim();
@@ -103,7 +105,8 @@ Strides Tensor::strides() const { return checked().strides; }
 const void* Tensor::elements(DType dtype, const SourceLocation& where) const {
   const detail::TensorImpl& x = checked();
   if (x.dtype != dtype)
-    throw DTypeError("span", "asked for " + std::string(name(dtype)) + ", the tensor is " + describe(*this), where);
+    throw DTypeError("span", "asked for " + std::string(name(dtype)) + ", the tensor is " + describe(*this),
+                     where);
   if (!x.contiguous)
     throw ShapeError("span", "the tensor is a strided view; take contiguous(x) or to_vector()", where);
   return x.data;
@@ -111,17 +114,23 @@ const void* Tensor::elements(DType dtype, const SourceLocation& where) const {
 
 std::string describe(DType dtype, const Shape& shape) { return std::string(name(dtype)) + to_string(shape); }
 
-std::string describe(const Tensor& x) { return x.defined() ? describe(x.dtype(), x.shape()) : "an empty tensor"; }
+std::string describe(const Tensor& x) {
+  return x.defined() ? describe(x.dtype(), x.shape()) : "an empty tensor";
+}
 
 namespace {
 
 template <class T>
 T read(const detail::TensorImpl& x, std::int64_t at) {
   switch (x.dtype) {
-    case DType::bool_: return static_cast<T>(x.as<bool>()[at]);
-    case DType::int64: return static_cast<T>(x.as<std::int64_t>()[at]);
-    case DType::float32: return static_cast<T>(x.as<float>()[at]);
-    case DType::float64: return static_cast<T>(x.as<double>()[at]);
+    case DType::bool_:
+      return static_cast<T>(x.as<bool>()[at]);
+    case DType::int64:
+      return static_cast<T>(x.as<std::int64_t>()[at]);
+    case DType::float32:
+      return static_cast<T>(x.as<float>()[at]);
+    case DType::float64:
+      return static_cast<T>(x.as<double>()[at]);
   }
   __builtin_unreachable();
 }
@@ -135,8 +144,8 @@ T single(const Tensor& x, const SourceLocation& where) {
 template <class T>
 std::vector<T> copy(const Tensor& x, const SourceLocation& where) {
   if (x.dtype() != dtype_of<T>)
-    throw DTypeError("to_vector", "asked for " + std::string(name(dtype_of<T>)) + ", the tensor is " + describe(x),
-                     where);
+    throw DTypeError("to_vector",
+                     "asked for " + std::string(name(dtype_of<T>)) + ", the tensor is " + describe(x), where);
   const detail::TensorImpl& impl = x.impl();
   std::vector<T> result;
   result.reserve(static_cast<std::size_t>(impl.size));
