@@ -52,7 +52,7 @@ WENGERT_INLINE __m512 fma(__m512 a, __m512 b, __m512 c) { return _mm512_fmadd_ps
 WENGERT_INLINE __m512d fma(__m512d a, __m512d b, __m512d c) { return _mm512_fmadd_pd(a, b, c); }
 WENGERT_INLINE __m512 fnma(__m512 a, __m512 b, __m512 c) { return _mm512_fnmadd_ps(a, b, c); }
 WENGERT_INLINE __m512d fnma(__m512d a, __m512d b, __m512d c) { return _mm512_fnmadd_pd(a, b, c); }
-// xsimd 8.1 compares with an ordered predicate here, which makes NaN != NaN false.
+// xsimd 8.1 compares with an ordered predicate (on AVX too), which makes NaN != NaN false.
 WENGERT_INLINE __mmask16 differ(__m512 a, __m512 b) { return _mm512_cmp_ps_mask(a, b, _CMP_NEQ_UQ); }
 WENGERT_INLINE __mmask8 differ(__m512d a, __m512d b) { return _mm512_cmp_pd_mask(a, b, _CMP_NEQ_UQ); }
 /// a * 2^floor(b), rounded once.
@@ -167,7 +167,7 @@ struct Vec<T, Simd> {
     return typename M::Batch(wide::differ(a.v.data, b.v.data));
   }
 #else
-  WENGERT_INLINE friend M operator!=(Vec a, Vec b) { return a.v != b.v; }
+  WENGERT_INLINE friend M operator!=(Vec a, Vec b) { return !(a == b); }
 #endif
 
   WENGERT_INLINE friend M isnan(Vec a) { return a != a; }

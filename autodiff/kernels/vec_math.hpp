@@ -246,17 +246,18 @@ WENGERT_INLINE Two<V> log_two(V x) {
   return {exact.hi, exact.lo + fma(e, V(F::ln2_lo), l_lo)};
 }
 
-/// exp(y log x) for positive finite x; infinite y are fine, x = 1 then gives NaN.
+/// exp(y log x) for positive finite x.
 template <bool precise, class V>
 WENGERT_INLINE V pow_positive(V x, V y) {
   using F = Float<double>;
   V p, p_lo;
+  // A larger y changes no result, but infinity times log 1 and the splitting in two_product would give NaN.
+  y = at_most(1e270, at_least(-1e270, y));
   if constexpr (precise) {
     const Two<V> l = log_two(x);
     const Two<V> product = two_product(y, l.hi);
     p = product.hi;
-    // Beyond the range of exp the low part is meaningless, and NaN when the product is infinite.
-    p_lo = where(abs(p) < V(800), fma(y, l.lo, product.lo), V(0));
+    p_lo = where(abs(p) < V(800), fma(y, l.lo, product.lo), V(0));  // meaningless beyond the range of exp
   } else {
     p = y * log_core(x, V(0), V(0));
     p_lo = V(0);
@@ -276,7 +277,6 @@ WENGERT_INLINE V pow_special(V x, V y) {
   V r = pow_positive<precise>(where(zero_or_inf, one, ax), y);
   r = where(zero_or_inf, where((ax == zero) & (y < zero), inf, where((ax == inf) & (y > zero), inf, zero)),
             r);
-  r = where((ax == one) & (abs(y) == inf), one, r);
   const V half = V(0.5) * y;
   const auto integer = trunc(y) == y;
   const auto odd = integer & (trunc(half) != half);
