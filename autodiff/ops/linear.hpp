@@ -4,8 +4,18 @@
 
 namespace wengert {
 
-/// Matrix product by NumPy's rules: [n] . [n], [m, k] x [k, n], [k] with matrices, and batches of matrices in
-/// the leading axes, which broadcast. Transposed views are multiplied without a copy.
+/// Matrix product by NumPy's rules. [m, k] times [k, n] is [m, n]; leading axes are batches and broadcast:
+/// [b, 1, m, k] times [c, k, n] is [b, c, m, n]. A vector is a row on the left and a column on the right,
+/// and that axis disappears: [k] times [k] is a number, [m, k] times [k] is [m].
+///
+/// Element types promote as in add: float32 with float64 gives float64, int64 with int64 int64. Transposed
+/// views are multiplied where they lie, other strided views are copied first. Along an empty inner axis: 0.
+/// Throws ShapeError for a number, for inner dimensions that differ and for batches that don't broadcast,
+/// DTypeError for two bool operands.
+/// Derivative: g b^T and a^T g, summed over the batches that were repeated.
+/// Source: M. Giles, Collected matrix derivative results for forward and reverse mode AD, 2008.
+///
+///     Tensor y = matmul(x, w) + b;    // [64, 784] times [784, 128], and a bias of [128]
 Tensor matmul(const Operand& a, const Operand& b);
 
 }  // namespace wengert

@@ -6,4 +6,5 @@
 #include "autodiff/ops/logic.hpp"
 #include "autodiff/ops/math.hpp"
 #include "autodiff/ops/reduction.hpp"
+#include "autodiff/ops/softmax.hpp"
 #include "autodiff/ops/structure.hpp"
