@@ -29,7 +29,7 @@ Tensors elementwise_vjp(const Call& call, const Tensor& cotangent) {
     if (derivative.fused_vjp == nullptr) {
       part = scaled(cotangent, derivative.constant, call.where);
     } else {
-      TensorImpl* inputs[6] = {cotangent.get()};
+      TensorImpl* inputs[8] = {cotangent.get()};
       std::uint32_t count = 1;
       for (std::uint32_t j = 0; j < call.size(); ++j)
         if (derivative.reads >> j & 1) inputs[count++] = call.inputs[j];

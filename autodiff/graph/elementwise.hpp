@@ -72,6 +72,10 @@ constexpr int arity() {
     return 4;
   else if constexpr (takes<F>(std::make_index_sequence<5>{}))
     return 5;
+  else if constexpr (takes<F>(std::make_index_sequence<6>{}))
+    return 6;
+  else if constexpr (takes<F>(std::make_index_sequence<7>{}))
+    return 7;
   else
     return 0;
 }
@@ -180,7 +184,7 @@ struct Forward {
     static_assert(std::is_empty_v<F>, "an elementwise rule is a lambda without captures");
     constexpr int n = rules::arity<F>();
     static_assert(n > 0,
-                  "an elementwise rule takes 1 to 5 arguments (auto) and uses the library's functions");
+                  "an elementwise rule takes 1 to 6 arguments (auto) and uses the library's functions");
     arity = n;
     boolean_result = std::is_same_v<
         typename rules::ElementOf<rules::Result<F, kernels::Vec<double, kernels::Scalar>, n>>::type, bool>;
@@ -248,7 +252,7 @@ struct ElementwiseSpec {
   Rule<SampleRule> errors = {};
 };
 
-/// Registers an elementwise operator of 1 to 4 inputs, and with it the operators that compute
+/// Registers an elementwise operator of 1 to 6 inputs, and with it the operators that compute
 /// cotangent * f'_i in one pass.
 inline const OperatorDefinition* define_elementwise(const ElementwiseSpec& spec) {
   const bool single = spec.derivative.arity > 0;

@@ -6,7 +6,8 @@
 #define WENGERT_OPERATOR_FAMILIES(FAMILY) \
   FAMILY(arithmetic)                      \
   FAMILY(math)                            \
-  FAMILY(logic)
+  FAMILY(logic)                           \
+  FAMILY(updates)
 
 namespace wengert::detail {
 /// Defines all built-in operators, once, with the kernels of the instruction set that the CPU has.

@@ -8,3 +8,4 @@
 #include "autodiff/ops/reduction.hpp"
 #include "autodiff/ops/softmax.hpp"
 #include "autodiff/ops/structure.hpp"
+#include "autodiff/ops/updates.hpp"
