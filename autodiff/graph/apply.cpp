@@ -108,6 +108,27 @@ Shape broadcast_inputs(const Call& call) {
   return shape;
 }
 
+Meta infer_elementwise(const Call& call) {
+  return {call.op.boolean_result ? DType::bool_ : call.dtype(0), broadcast_inputs(call)};
+}
+
+namespace {
+
+// The result's header. Elementwise operators whose inputs have one shape, or are single numbers beside it,
+// need no general shape rule: they are most calls of a small network.
+TensorImpl* new_result(const Call& call) {
+  const OperatorDefinition& op = call.op;
+  if (op.elementwise) {
+    const Shape& shape = call.shape(0);
+    bool same = true;
+    for (std::uint32_t i = 1; i < call.count; ++i) same &= call.shape(i).empty() || call.shape(i) == shape;
+    if (same) return new_tensor(op.boolean_result ? DType::bool_ : call.dtype(0), shape);
+  }
+  const Meta meta = op.infer(call);
+  return op.view ? op.view(call, meta) : new_tensor(meta.dtype, meta.shape);
+}
+
+}  // namespace
 }  // namespace detail
 
 Tensor Call::input(std::uint32_t i) const {
@@ -135,8 +156,7 @@ Tensor apply_op(const OperatorDefinition& op, detail::TensorImpl* const* inputs,
     requires_grad |= inputs[i]->requires_grad;
   }
   const Call call{op, inputs, count, attributes, where};
-  const Meta meta = op.infer(call);
-  Tensor out = Tensor::adopt(op.view ? op.view(call, meta) : detail::new_tensor(meta.dtype, meta.shape));
+  Tensor out = Tensor::adopt(detail::new_result(call));
   if (op.kernel != nullptr)
     op.kernel(call, *out.get());
   else if (op.body)
@@ -175,13 +195,23 @@ DType common_dtype(const Operand& a, const Operand& b) {
 
 }  // namespace detail
 
+namespace {
+
+// Integers and bools that a floating operator computes become float64, as in NumPy.
+DType lift(DType dtype, DType at_least) {
+  if (dtype >= at_least) return dtype;
+  return is_floating(at_least) ? DType::float64 : at_least;
+}
+
+}  // namespace
+
 Tensor apply_elementwise(const OperatorDefinition& op, const Operand& a, DType at_least) {
   if (a.is_tensor() && a.tensor().defined() && a.tensor().dtype() >= at_least) {
     detail::TensorImpl* inputs[] = {a.tensor().get()};
     return apply_op(op, inputs, 1, nullptr, a.where());
   }
   if (a.is_tensor()) {
-    const Tensor x = detail::as_tensor(a, promote(a.tensor().dtype(), at_least));
+    const Tensor x = detail::as_tensor(a, lift(a.tensor().dtype(), at_least));
     return apply_op(op, {x}, nullptr, a.where());
   }
   const Tensor x = detail::scalar(a, promote_scalar(at_least, a.kind()));
@@ -195,7 +225,7 @@ Tensor apply_elementwise(const OperatorDefinition& op, const Operand& a, const O
     if (inputs[0]->dtype == inputs[1]->dtype && inputs[0]->dtype >= at_least)
       return apply_op(op, inputs, 2, nullptr, a.where());
   }
-  const DType dtype = promote(detail::common_dtype(a, b), at_least);
+  const DType dtype = lift(detail::common_dtype(a, b), at_least);
   const Tensor x = detail::as_tensor(a, dtype);
   const Tensor y = detail::as_tensor(b, dtype);
   detail::TensorImpl* inputs[] = {x.get(), y.get()};

@@ -40,8 +40,10 @@ DType common_dtype(const Operand& a, const Operand& b);
 [[noreturn]] void fail_shapes(const Call& call, std::string_view problem);
 [[noreturn]] void fail_dtypes(const Call& call, std::string_view problem);
 [[noreturn]] void fail_values(const Call& call, std::string_view problem);
-/// The shape rule of elementwise operators: NumPy broadcasting of all inputs.
+/// NumPy broadcasting of all inputs.
 Shape broadcast_inputs(const Call& call);
+/// The shape rule of elementwise operators.
+Meta infer_elementwise(const Call& call);
 }  // namespace detail
 
 }  // namespace wengert

@@ -15,10 +15,8 @@ OperatorDefinition* register_elementwise(OperatorDefinition op, int arity, bool 
     op.reads_inputs |= d.reads & ((1u << arity) - 1);
     op.reads_output |= (d.reads >> arity & 1) != 0;
   }
-  if (boolean_result)
-    op.infer = [](const Call& call) { return Meta{DType::bool_, broadcast_inputs(call)}; };
-  else
-    op.infer = [](const Call& call) { return Meta{call.dtype(0), broadcast_inputs(call)}; };
+  op.boolean_result = boolean_result;
+  op.infer = infer_elementwise;
   return register_operator(std::move(op));
 }
 
@@ -76,7 +74,7 @@ void register_fused_vjp(OperatorDefinition& parent, int input, Kernel kernel) {
   op.elementwise = true;
   op.differentiable = true;
   op.reads_inputs = (1u << op.max_inputs) - 1;
-  op.infer = [](const Call& call) { return Meta{call.dtype(0), broadcast_inputs(call)}; };
+  op.infer = infer_elementwise;
   op.compose = [&parent, input, reads](const Call& call) {
     static const OperatorDefinition& multiply = *find_operator("safe_multiply");
     Tensors read;

@@ -134,7 +134,8 @@ struct OperatorDefinition {
   JvpRule jvp;
   Composition compose;
 
-  bool elementwise = false;
+  bool elementwise = false;     ///< broadcasting shape rule; the result has the inputs' dtype
+  bool boolean_result = false;  ///< ... but bool for comparisons
   std::vector<ElementwiseDerivative> derivatives;
   /// The rule on single float64 elements in plain C++: what the vector kernels are compared with.
   std::function<double(const double* inputs)> scalar_reference;

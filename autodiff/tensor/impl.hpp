@@ -29,10 +29,10 @@ struct TensorImpl {
   static constexpr int inline_inputs = 3;
   static constexpr int inline_attribute_bytes = 24;
 
-  /// Small values live here, right behind their header, without an allocation of their own. Kept first:
-  /// the header must be followed by its bytes, and reads past their end stay inside this block.
+  /// Small values live here, right behind the header of their storage, without an allocation of their own;
+  /// after them the room for whole vectors that every buffer has.
   Storage embedded;
-  alignas(buffer_alignment) std::byte small[inline_bytes];
+  alignas(buffer_alignment) std::byte small[inline_bytes + buffer_alignment];
 
   Count<std::uint64_t> counts{one_handle};
   std::byte* data = nullptr;
@@ -60,6 +60,7 @@ struct TensorImpl {
   Shape shape;
   Strides strides;
 
+  TensorImpl(DType type, const Shape& dims) : dtype(type), shape(dims) {}
   template <class T>
   [[gnu::always_inline]] const T* as() const {
     return reinterpret_cast<const T*>(data);

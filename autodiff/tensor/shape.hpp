@@ -42,6 +42,8 @@ class Shape {
   [[gnu::always_inline]] constexpr const std::int64_t* end() const { return dims_ + ndim_; }
   [[gnu::always_inline]] constexpr std::int64_t* begin() { return dims_; }
   [[gnu::always_inline]] constexpr std::int64_t* end() { return dims_ + ndim_; }
+  /// Entries that are added hold no meaning yet.
+  constexpr void resize(int size) { ndim_ = size; }
   constexpr void push_back(std::int64_t d) {
     if (ndim_ == max_ndim) too_many(max_ndim + 1);
     dims_[ndim_++] = d;

@@ -45,8 +45,9 @@ class Count {
   std::atomic<Word> word_;
 };
 
-/// Every buffer starts on such a boundary and is a whole number of these long, plus one more that may be
-/// read: kernels then run over whole vectors without a scalar tail (docs/decisions/padded-buffers.md).
+/// Every buffer starts on such a boundary and has this many bytes to spare after its last element, for
+/// reading and writing: kernels run over whole vectors without a scalar tail
+/// (docs/decisions/padded-buffers.md).
 inline constexpr std::size_t buffer_alignment = 64;
 
 /// A reference-counted buffer of the pool; the bytes follow the header. Views hold one count each.
@@ -72,7 +73,7 @@ void free_storage(Storage* storage) noexcept;
 /// Blocks of one fixed size for tensor headers, kept in a free list of the thread.
 void* allocate_block();
 void free_block(void* block) noexcept;
-inline constexpr std::size_t block_size = 448;
+inline constexpr std::size_t block_size = 512;
 
 }  // namespace wengert::detail
 

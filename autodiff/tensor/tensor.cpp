@@ -11,14 +11,6 @@ TensorImpl* containing(Storage* embedded) { return reinterpret_cast<TensorImpl*>
 
 void free_header(Storage* embedded) { free_block(containing(embedded)); }
 
-TensorImpl* new_header(DType dtype, const Shape& shape) {
-  TensorImpl* impl = new (allocate_block()) TensorImpl;
-  impl->dtype = dtype;
-  impl->shape = shape;
-  impl->size = shape.elements();
-  return impl;
-}
-
 bool reads_value(const TensorImpl& impl, std::uint32_t input) {
   return impl.value_inputs >> (input < 31 ? input : 31) & 1;
 }
@@ -26,8 +18,15 @@ bool reads_value(const TensorImpl& impl, std::uint32_t input) {
 }  // namespace
 
 TensorImpl* new_tensor(DType dtype, const Shape& shape) {
-  TensorImpl* impl = new_header(dtype, shape);
-  const std::size_t bytes = static_cast<std::size_t>(impl->size) * item_size(dtype);
+  TensorImpl* impl = new (allocate_block()) TensorImpl(dtype, shape);
+  std::int64_t size = 1;
+  impl->strides.resize(shape.size());
+  for (int i = shape.size() - 1; i >= 0; --i) {
+    impl->strides[i] = size;
+    size *= shape[i];
+  }
+  impl->size = size;
+  const std::size_t bytes = static_cast<std::size_t>(size) * item_size(dtype);
   if (bytes <= TensorImpl::inline_bytes) {
     impl->embedded.release = free_header;
     impl->storage = &impl->embedded;
@@ -40,12 +39,12 @@ TensorImpl* new_tensor(DType dtype, const Shape& shape) {
     }
   }
   impl->data = impl->storage->bytes();
-  impl->strides = contiguous_strides(shape);
   return impl;
 }
 
 TensorImpl* new_view(TensorImpl& base, const Shape& shape, const Strides& strides, std::int64_t offset) {
-  TensorImpl* impl = new_header(base.dtype, shape);
+  TensorImpl* impl = new (allocate_block()) TensorImpl(base.dtype, shape);
+  impl->size = shape.elements();
   impl->storage = base.storage;
   impl->storage->refs.add(1);
   impl->data = base.data + offset * static_cast<std::int64_t>(item_size(base.dtype));
