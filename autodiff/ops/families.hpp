@@ -7,7 +7,8 @@
   FAMILY(arithmetic)                      \
   FAMILY(math)                            \
   FAMILY(logic)                           \
-  FAMILY(updates)
+  FAMILY(updates)                         \
+  FAMILY(structure)
 
 namespace wengert::detail {
 /// Defines all built-in operators, once, with the kernels of the instruction set that the CPU has.

@@ -1,0 +1,587 @@
+#include "autodiff/ops/structure.hpp"
+
+#include <climits>
+
+#include "autodiff/graph/apply.hpp"
+#include "autodiff/graph/define.hpp"
+#include "autodiff/graph/samples.hpp"
+#include "autodiff/kernels/copy.hpp"
+#include "autodiff/ops/indexing.hpp"
+#include "autodiff/ops/reduction.hpp"
+
+namespace wengert {
+namespace {
+
+const OperatorDefinition *alias_, *stop_gradient_, *cast_, *cast_to_discrete_, *contiguous_, *reshape_,
+    *transpose_, *permute_dims_, *broadcast_to_, *squeeze_, *expand_dims_;
+
+struct CastAttributes {
+  DType dtype;
+  template <class V>
+  void visit(V&& v) const {
+    v("dtype", dtype);
+  }
+};
+
+struct ShapeAttributes {
+  Shape shape;
+  template <class V>
+  void visit(V&& v) const {
+    v("shape", shape);
+  }
+};
+
+struct PermuteAttributes {
+  Shape axes;
+  template <class V>
+  void visit(V&& v) const {
+    v("axes", axes);
+  }
+};
+
+struct SqueezeAttributes {
+  AxisSet axes;
+  template <class V>
+  void visit(V&& v) const {
+    v("axes", axes);
+  }
+};
+
+struct AxisAttributes {
+  std::int64_t axis;
+  template <class V>
+  void visit(V&& v) const {
+    v("axis", axis);
+  }
+};
+
+[[maybe_unused]] Meta same(const Call& call) { return {call.dtype(0), call.shape(0)}; }
+
+// The strides under which x's elements, where they lie, read as `shape`: possible as long as no axis of the
+// new shape runs across a gap of the old one.
+[[maybe_unused]] bool view_strides(const detail::TensorImpl& x, const Shape& shape, Strides& strides) {
+  strides = contiguous_strides(shape);
+  if (x.contiguous) return true;
+  Shape dims;
+  Strides steps;
+  for (int i = 0; i < x.shape.size(); ++i)
+    if (x.shape[i] != 1) dims.push_back(x.shape[i]), steps.push_back(x.strides[i]);
+  for (int from = 0, to = 0; from < dims.size();) {
+    // The next groups of old and new axes with as many elements.
+    int from_end = from + 1, to_end = to + 1;
+    std::int64_t old_count = dims[from], new_count = shape[to];
+    while (old_count != new_count) {
+      if (old_count < new_count)
+        old_count *= dims[from_end++];
+      else
+        new_count *= shape[to_end++];
+    }
+    for (int i = from; i + 1 < from_end; ++i)
+      if (steps[i] != steps[i + 1] * dims[i + 1]) return false;
+    std::int64_t step = steps[from_end - 1];
+    for (int i = to_end; i-- > to; step *= shape[i]) strides[i] = step;
+    from = from_end;
+    to = to_end;
+  }
+  return true;
+}
+
+[[maybe_unused]] bool is_permutation(const Shape& axes, int ndim) {
+  unsigned seen = 0;
+  for (const std::int64_t axis : axes)
+    if (axis >= 0 && axis < ndim) seen |= 1u << axis;
+  return axes.size() == ndim && seen == (1u << ndim) - 1;
+}
+
+}  // namespace
+
+namespace ops {
+inline namespace WENGERT_ISA {
+namespace {
+
+void copy_kernel(const Call& call, detail::TensorImpl& out) {
+  kernels::copy(out.data, out.strides, call[0].data, call[0].strides, out.shape,
+                static_cast<int>(item_size(out.dtype)));
+}
+
+template <class To, class From>
+void cast_from(const detail::TensorImpl& x, detail::TensorImpl& out) {
+  if constexpr (std::is_same_v<To, From>)
+    kernels::copy(out.data, out.strides, x.data, x.strides, out.shape, sizeof(To));
+  else if (x.contiguous)
+    kernels::convert(out.as<To>(), out.size, x.as<From>());
+  else
+    kernels::convert(out.as<To>(), out.shape, x.as<From>(), x.strides);
+}
+
+template <class To>
+void cast_to(const detail::TensorImpl& x, detail::TensorImpl& out) {
+  switch (x.dtype) {
+    case DType::bool_:
+      return cast_from<To, bool>(x, out);
+    case DType::int64:
+      return cast_from<To, std::int64_t>(x, out);
+    case DType::float32:
+      return cast_from<To, float>(x, out);
+    case DType::float64:
+      return cast_from<To, double>(x, out);
+  }
+}
+
+void cast_kernel(const Call& call, detail::TensorImpl& out) {
+  switch (out.dtype) {
+    case DType::bool_:
+      return cast_to<bool>(call[0], out);
+    case DType::int64:
+      return cast_to<std::int64_t>(call[0], out);
+    case DType::float32:
+      return cast_to<float>(call[0], out);
+    case DType::float64:
+      return cast_to<double>(call[0], out);
+  }
+}
+
+// Operators that hand the elements on as they lie.
+void identities() {
+  const auto itself = [](const Call& call, const Meta&) {
+    const detail::TensorImpl& x = call[0];
+    return detail::new_view(*call.inputs[0], x.shape, x.strides, 0);
+  };
+  alias_ = define({
+      .name = "alias",
+      .doc = "x",
+      .infer = same,
+      .view = itself,
+      .vjp = [](const Call&, const Tensor& g) { return Tensors{g}; },
+      .jvp = [](const Call&, const Tensors& t) { return t[0]; },
+      .samples = [] { return samples::reals(); },
+  });
+  stop_gradient_ = define({
+      .name = "stop_gradient",
+      .doc = "x as a constant",
+      .contract = "0 by definition",
+      .infer = same,
+      .view = itself,
+      .differentiable = false,
+      .samples = [] { return samples::reals(); },
+  });
+  contiguous_ = define({
+      .name = "contiguous",
+      .doc = "x in row-major order without gaps",
+      .infer = same,
+      .kernel = copy_kernel,
+      .vjp = [](const Call&, const Tensor& g) { return Tensors{g}; },
+      .jvp = [](const Call&, const Tensors& t) { return t[0]; },
+      .samples = [] { return samples::reals(); },
+  });
+}
+
+void casts() {
+  const auto infer = [](const Call& call) { return Meta{call.attrs<CastAttributes>().dtype, call.shape(0)}; };
+  cast_ = define({
+      .name = "cast",
+      .doc = "x in another element type",
+      .contract = "1 between floating types; nothing passes through integers and bools",
+      .attributes = attributes_of<CastAttributes>,
+      .infer = infer,
+      .kernel = cast_kernel,
+      .vjp =
+          [](const Call& call, const Tensor& g) {
+            const bool passes = is_floating(call.dtype(0)) && is_floating(g.dtype());
+            return Tensors{passes ? cast(g, call.dtype(0), call.where) : Tensor()};
+          },
+      .jvp = [](const Call& call,
+                const Tensors& t) { return cast(t[0], call.attrs<CastAttributes>().dtype, call.where); },
+      .samples =
+          [] {
+            const CastAttributes to{DType::float64};
+            return Samples()
+                .with({samples::values({2, 3})}, to)
+                .with({arange(6, DType::int64)}, to)
+                .with({tensor({{true, false, true}})}, to)
+                .with({samples::values({0, 3})}, to);
+          },
+  });
+  cast_to_discrete_ = define({
+      .name = "cast_to_discrete",
+      .doc = "floating x as int64 (truncated) or bool (x != 0)",
+      .contract = "0 by definition: the result is not floating",
+      .attributes = attributes_of<CastAttributes>,
+      .infer =
+          [](const Call& call) {
+            const DType dtype = call.attrs<CastAttributes>().dtype;
+            if (is_floating(dtype)) detail::fail_dtypes(call, "the result is int64 or bool");
+            return Meta{dtype, call.shape(0)};
+          },
+      .kernel = cast_kernel,
+      .differentiable = false,
+      .samples =
+          [] {
+            return Samples()
+                .with({samples::values({2, 3})}, CastAttributes{DType::int64})
+                .with({samples::values({}, 1)}, CastAttributes{DType::bool_})
+                .with({samples::values({0, 3})}, CastAttributes{DType::int64});
+          },
+      .errors =
+          [] {
+            return Samples()
+                .with({samples::values({2, 3})}, CastAttributes{DType::float32})
+                .fails_with("the result is int64 or bool");
+          },
+  });
+}
+
+// Other shapes of the same elements.
+void reshapes() {
+  const auto reshape_back = [](const Call& call, const Tensor& g) {
+    return Tensors{reshape(g, call.shape(0), call.where)};
+  };
+  const auto reshape_tangent = [](const Call& call, const Tensors& t) {
+    return reshape(t[0], call.result->shape, call.where);
+  };
+  const auto reshaped = [](const Call& call, const Meta& meta) {
+    const detail::TensorImpl& x = call[0];
+    Strides strides;
+    if (view_strides(x, meta.shape, strides))
+      return detail::new_view(*call.inputs[0], meta.shape, strides, 0);
+    detail::TensorImpl* out = detail::new_tensor(meta.dtype, meta.shape);
+    kernels::copy(out->data, contiguous_strides(x.shape), x.data, x.strides, x.shape,
+                  static_cast<int>(item_size(x.dtype)));
+    return out;
+  };
+  reshape_ = define({
+      .name = "reshape",
+      .doc = "the elements of x, in row-major order, under another shape",
+      .attributes = attributes_of<ShapeAttributes>,
+      .infer =
+          [](const Call& call) {
+            const Shape& shape = call.attrs<ShapeAttributes>().shape;
+            bool fits = shape.elements() == call[0].size;
+            for (const std::int64_t d : shape) fits &= d >= 0;
+            if (!fits)
+              detail::fail_shapes(call, "the " + std::to_string(call[0].size) +
+                                            " elements don't fit into the shape " + to_string(shape));
+            return Meta{call.dtype(0), shape};
+          },
+      .view = reshaped,
+      .vjp = reshape_back,
+      .jvp = reshape_tangent,
+      .samples =
+          [] {
+            return Samples()
+                .with({samples::values({2, 3})}, ShapeAttributes{{3, 2}})
+                .with({samples::values({2, 6})}, ShapeAttributes{{2, 1, 3, 2}})
+                .with({samples::values({})}, ShapeAttributes{{1, 1}})
+                .with({samples::values({1})}, ShapeAttributes{{}})
+                .with({samples::values({0, 3})}, ShapeAttributes{{2, 0}});
+          },
+      .errors =
+          [] {
+            return Samples()
+                .with({samples::values({2, 3})}, ShapeAttributes{{4}})
+                .fails_with("the 6 elements don't fit into the shape [4]: x is float64[2, 3]");
+          },
+  });
+  squeeze_ = define({
+      .name = "squeeze",
+      .doc = "x without the given axes of length 1",
+      .attributes = attributes_of<SqueezeAttributes>,
+      .infer =
+          [](const Call& call) {
+            const AxisSet axes = call.attrs<SqueezeAttributes>().axes;
+            Meta meta{call.dtype(0), {}};
+            for (int i = 0; i < call.shape(0).size(); ++i) {
+              if (!axes.contains(i))
+                meta.shape.push_back(call.shape(0)[i]);
+              else if (call.shape(0)[i] != 1)
+                detail::fail_shapes(call, "axis " + std::to_string(i) + " has length " +
+                                              std::to_string(call.shape(0)[i]) + ", not 1");
+            }
+            return meta;
+          },
+      .view = reshaped,
+      .vjp = reshape_back,
+      .jvp = reshape_tangent,
+      .samples =
+          [] {
+            return Samples()
+                .with({samples::values({1, 3, 1})}, SqueezeAttributes{{0b101}})
+                .with({samples::values({2, 1})}, SqueezeAttributes{{0b10}})
+                .with({samples::values({1})}, SqueezeAttributes{{0b1}})
+                .with({samples::values({0, 1})}, SqueezeAttributes{{0b10}});
+          },
+      .errors =
+          [] {
+            return Samples()
+                .with({samples::values({2, 3})}, SqueezeAttributes{{0b10}})
+                .fails_with("axis 1 has length 3, not 1: x is float64[2, 3]");
+          },
+  });
+  expand_dims_ = define({
+      .name = "expand_dims",
+      .doc = "x with a new axis of length 1",
+      .attributes = attributes_of<AxisAttributes>,
+      .infer =
+          [](const Call& call) {
+            const std::int64_t axis = call.attrs<AxisAttributes>().axis;
+            const Shape& shape = call.shape(0);
+            if (axis < 0 || axis > shape.size())
+              detail::fail_shapes(call, "no axis of the result is " + std::to_string(axis));
+            Meta meta{call.dtype(0), {}};
+            for (int i = 0; i <= shape.size(); ++i) {
+              if (i == axis) meta.shape.push_back(1);
+              if (i < shape.size()) meta.shape.push_back(shape[i]);
+            }
+            return meta;
+          },
+      .view = reshaped,
+      .vjp = reshape_back,
+      .jvp = reshape_tangent,
+      .samples =
+          [] {
+            return Samples()
+                .with({samples::values({2, 3})}, AxisAttributes{1})
+                .with({samples::values({2, 3})}, AxisAttributes{2})
+                .with({samples::values({})}, AxisAttributes{0})
+                .with({samples::values({0, 3})}, AxisAttributes{0});
+          },
+      .errors =
+          [] {
+            return Samples()
+                .with({samples::values({2, 3})}, AxisAttributes{3})
+                .fails_with("no axis of the result is 3: x is float64[2, 3]");
+          },
+  });
+}
+
+void permutations() {
+  transpose_ = define({
+      .name = "transpose",
+      .doc = "x with its axes in reverse order",
+      .infer =
+          [](const Call& call) {
+            Meta meta{call.dtype(0), {}};
+            for (int i = call.shape(0).size(); i-- > 0;) meta.shape.push_back(call.shape(0)[i]);
+            return meta;
+          },
+      .view =
+          [](const Call& call, const Meta& meta) {
+            Strides strides;
+            for (int i = meta.shape.size(); i-- > 0;) strides.push_back(call[0].strides[i]);
+            return detail::new_view(*call.inputs[0], meta.shape, strides, 0);
+          },
+      .vjp = [](const Call& call, const Tensor& g) { return Tensors{transpose(g, call.where)}; },
+      .jvp = [](const Call& call, const Tensors& t) { return transpose(t[0], call.where); },
+      .samples =
+          [] {
+            return samples::reals().with({samples::values({2, 3, 4})});
+          },
+  });
+  permute_dims_ = define({
+      .name = "permute_dims",
+      .doc = "x with its axes in another order",
+      .attributes = attributes_of<PermuteAttributes>,
+      .infer =
+          [](const Call& call) {
+            const Shape& axes = call.attrs<PermuteAttributes>().axes;
+            if (!is_permutation(axes, call.shape(0).size()))
+              detail::fail_shapes(call, "the axes " + to_string(axes) + " are not a permutation of x's");
+            Meta meta{call.dtype(0), {}};
+            for (const std::int64_t axis : axes) meta.shape.push_back(call.shape(0)[static_cast<int>(axis)]);
+            return meta;
+          },
+      .view =
+          [](const Call& call, const Meta& meta) {
+            Strides strides;
+            for (const std::int64_t axis : call.attrs<PermuteAttributes>().axes)
+              strides.push_back(call[0].strides[static_cast<int>(axis)]);
+            return detail::new_view(*call.inputs[0], meta.shape, strides, 0);
+          },
+      .vjp =
+          [](const Call& call, const Tensor& g) {
+            const Shape& axes = call.attrs<PermuteAttributes>().axes;
+            Shape inverse = axes;
+            for (int i = 0; i < axes.size(); ++i) inverse[static_cast<int>(axes[i])] = i;
+            return Tensors{transpose(g, inverse, call.where)};
+          },
+      .jvp =
+          [](const Call& call, const Tensors& t) {
+            return transpose(t[0], call.attrs<PermuteAttributes>().axes, call.where);
+          },
+      .samples =
+          [] {
+            return Samples()
+                .with({samples::values({2, 3, 4})}, PermuteAttributes{{1, 2, 0}})
+                .with({samples::values({2, 1, 3, 2})}, PermuteAttributes{{0, 2, 1, 3}})
+                .with({samples::values({3})}, PermuteAttributes{{0}})
+                .with({samples::values({0, 2, 3})}, PermuteAttributes{{2, 0, 1}});
+          },
+      .errors =
+          [] {
+            return Samples()
+                .with({samples::values({2, 3})}, PermuteAttributes{{0, 0}})
+                .fails_with("the axes [0, 0] are not a permutation of x's: x is float64[2, 3]")
+                .with({samples::values({2, 3})}, PermuteAttributes{{0}})
+                .fails_with("the axes [0] are not a permutation of x's");
+          },
+  });
+}
+
+void repeats() {
+  broadcast_to_ = define({
+      .name = "broadcast_to",
+      .doc = "x repeated to a larger shape",
+      .attributes = attributes_of<ShapeAttributes>,
+      .infer =
+          [](const Call& call) {
+            const Shape& shape = call.attrs<ShapeAttributes>().shape;
+            Shape both;
+            if (!broadcast(call.shape(0), shape, both) || both != shape)
+              detail::fail_shapes(call, "cannot be repeated to the shape " + to_string(shape));
+            return Meta{call.dtype(0), shape};
+          },
+      .view =
+          [](const Call& call, const Meta& meta) {
+            return detail::new_view(*call.inputs[0], meta.shape,
+                                    broadcast_strides(call[0].shape, call[0].strides, meta.shape), 0);
+          },
+      .vjp = [](const Call& call, const Tensor& g) { return Tensors{sum_to(g, call.shape(0), call.where)}; },
+      .jvp = [](const Call& call,
+                const Tensors& t) { return broadcast_to(t[0], call.result->shape, call.where); },
+      .samples =
+          [] {
+            return Samples()
+                .with({samples::values({3})}, ShapeAttributes{{2, 3}})
+                .with({samples::values({2, 1, 3})}, ShapeAttributes{{4, 2, 5, 3}})
+                .with({samples::values({})}, ShapeAttributes{{3}})
+                .with({samples::values({1, 3})}, ShapeAttributes{{0, 3}});
+          },
+      .errors =
+          [] {
+            return Samples()
+                .with({samples::values({2, 3})}, ShapeAttributes{{4, 3}})
+                .fails_with("cannot be repeated to the shape [4, 3]: x is float64[2, 3]")
+                .with({samples::values({2, 3})}, ShapeAttributes{{3}})
+                .fails_with("cannot be repeated to the shape [3]");
+          },
+  });
+}
+
+}  // namespace
+
+void structure() {
+  identities();
+  casts();
+  reshapes();
+  permutations();
+  repeats();
+}
+
+}  // namespace WENGERT_ISA
+}  // namespace ops
+
+#ifndef WENGERT_VARIANT
+
+Tensor alias(const Tensor& x, SourceLocation where) { return apply_op(*alias_, {x}, nullptr, where); }
+Tensor stop_gradient(const Tensor& x, SourceLocation where) {
+  return apply_op(*stop_gradient_, {x}, nullptr, where);
+}
+
+Tensor cast(const Tensor& x, DType dtype, SourceLocation where) {
+  const DType from = x.dtype();
+  if (from == dtype) return x;
+  const CastAttributes attributes{dtype};
+  const bool to_discrete = is_floating(from) && !is_floating(dtype);
+  return apply_op(to_discrete ? *cast_to_discrete_ : *cast_, {x}, &attributes, where);
+}
+
+Tensor contiguous(const Tensor& x, SourceLocation where) {
+  return x.is_contiguous() ? x : apply_op(*contiguous_, {x}, nullptr, where);
+}
+
+Tensor reshape(const Tensor& x, const Shape& shape, SourceLocation where) {
+  if (shape == x.shape()) return x;
+  ShapeAttributes attributes{shape};
+  int unknown = -1;
+  std::int64_t known = 1;
+  for (int i = 0; i < shape.size(); ++i) {
+    if (shape[i] != -1) {
+      known *= shape[i];
+    } else if (unknown < 0) {
+      unknown = i;
+    } else {
+      throw ShapeError("reshape", "only one entry of " + to_string(shape) + " may be -1: x is " + describe(x),
+                       where);
+    }
+  }
+  if (unknown >= 0) {
+    if (known <= 0 || x.size() % known != 0)
+      throw ShapeError("reshape",
+                       "no length fits for the -1 of " + to_string(shape) + ": x is " + describe(x), where);
+    attributes.shape[unknown] = x.size() / known;
+  }
+  return apply_op(*reshape_, {x}, &attributes, where);
+}
+
+Tensor transpose(const Tensor& x, SourceLocation where) { return apply_op(*transpose_, {x}, nullptr, where); }
+
+Tensor transpose(const Tensor& x, const Shape& axes, SourceLocation where) {
+  PermuteAttributes attributes{axes};
+  for (std::int64_t& axis : attributes.axes)
+    axis = detail::resolve_axis("transpose", axis, x.dtype(), x.shape(), where);
+  return apply_op(*permute_dims_, {x}, &attributes, where);
+}
+
+Tensor swapaxes(const Tensor& x, int a, int b, SourceLocation where) {
+  const int first = detail::resolve_axis("swapaxes", a, x.dtype(), x.shape(), where);
+  const int second = detail::resolve_axis("swapaxes", b, x.dtype(), x.shape(), where);
+  if (first == second) return x;
+  if (x.ndim() == 2) return transpose(x, where);
+  PermuteAttributes attributes{x.shape()};
+  for (int i = 0; i < x.ndim(); ++i) attributes.axes[i] = i;
+  std::swap(attributes.axes[first], attributes.axes[second]);
+  return apply_op(*permute_dims_, {x}, &attributes, where);
+}
+
+Tensor broadcast_to(const Tensor& x, const Shape& shape, SourceLocation where) {
+  if (shape == x.shape()) return x;
+  const ShapeAttributes attributes{shape};
+  return apply_op(*broadcast_to_, {x}, &attributes, where);
+}
+
+Tensor sum_to(const Tensor& x, const Shape& shape, SourceLocation where) {
+  const Shape& from = x.shape();
+  if (shape == from) return x;
+  Shape both;
+  if (!broadcast(shape, from, both) || both != from)
+    throw ShapeError("sum_to", "the shape " + to_string(shape) + " cannot be repeated to " + describe(x),
+                     where);
+  Shape axes;
+  const int leading = from.size() - shape.size();
+  for (int i = 0; i < from.size(); ++i)
+    if (i < leading || shape[i - leading] != from[i]) axes.push_back(i);
+  return reshape(sum(x, Axes(axes), false, where), shape, where);
+}
+
+Tensor squeeze(const Tensor& x, const Axes& axes, SourceLocation where) {
+  SqueezeAttributes attributes{};
+  if (axes.all()) {
+    for (int i = 0; i < x.ndim(); ++i)
+      if (x.shape()[i] == 1) attributes.axes.add(i);
+  } else {
+    attributes.axes.bits = detail::resolve_axes("squeeze", axes, x.dtype(), x.shape(), where);
+  }
+  return attributes.axes.bits == 0 ? x : apply_op(*squeeze_, {x}, &attributes, where);
+}
+
+Tensor expand_dims(const Tensor& x, int axis, SourceLocation where) {
+  const AxisAttributes attributes{axis < 0 ? axis + x.ndim() + 1 : axis};
+  if (attributes.axis < 0)
+    throw ShapeError("expand_dims",
+                     "no axis of the result is " + std::to_string(axis) + ": x is " + describe(x), where);
+  return apply_op(*expand_dims_, {x}, &attributes, where);
+}
+
+#endif
+
+}  // namespace wengert
