@@ -8,4 +8,5 @@
 #include "autodiff/graph/recording.hpp"
 #include "autodiff/ops/ops.hpp"
 #include "autodiff/tensor/creation.hpp"
+#include "autodiff/tensor/random.hpp"
 #include "autodiff/tensor/tensor.hpp"
