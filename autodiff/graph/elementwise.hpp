@@ -99,15 +99,45 @@ struct ElementOf<kernels::Mask<T, Arch>> {
   using type = bool;
 };
 
-/// f over all elements, with NumPy broadcasting; inputs of one element type.
+/// Whether x reads as rows of the result that repeat: a bias. Its shape is then the end of the result's.
+WENGERT_INLINE bool is_row_of(const detail::TensorImpl& x, const detail::TensorImpl& out) {
+  const int axes = x.shape.size();
+  if (axes > out.shape.size()) return false;
+  for (int i = 0; i < axes; ++i)
+    if (x.shape.back(i) != out.shape.back(i)) return false;
+  return true;
+}
+
+/// f over all elements, with NumPy broadcasting; inputs of one element type. Equal shapes, single numbers and
+/// repeated rows, the calls of a small network, don't go through the general loop nest.
 template <class F, class T, int n, std::size_t... I>
 void run(const Call& call, detail::TensorImpl& out, std::index_sequence<I...>) {
   using R = typename ElementOf<Result<F, kernels::Vec<T, kernels::Scalar>, n>>::type;
   if (((call[I].contiguous && call[I].size == out.size) && ...))
     return kernels::map(F{}, out.as<R>(), out.size, call[I].template as<T>()...);
-  if (((call[I].size == 1 || (call[I].contiguous && call[I].size == out.size)) && ...)) {
-    const kernels::Repeated single{(0u | ... | (call[I].size == 1 ? 1u << I : 0u))};
-    return kernels::map(F{}, out.as<R>(), out.size, single, call[I].template as<T>()...);
+  if (out.size == 0) return;
+
+  bool rows_fit = true;
+  std::int64_t length = 0;  // of a repeated row
+  const auto look = [&](const detail::TensorImpl& x) {
+    if (x.size == 1) return;
+    rows_fit &= x.contiguous;
+    if (x.size == out.size) return;
+    rows_fit &= is_row_of(x, out) && (length == 0 || length == x.size);
+    length = x.size;
+  };
+  (look(call[I]), ...);
+  if (rows_fit) {
+    if (length == 0) length = out.size;
+    const auto moves = [&](const detail::TensorImpl& x) { return x.size == out.size && x.size != 1; };
+    const kernels::Block<n> block = {reinterpret_cast<char*>(out.data),
+                                     length,
+                                     out.size / length,
+                                     length,
+                                     {reinterpret_cast<const char*>(call[I].data)...},
+                                     {(moves(call[I]) ? length : 0)...},
+                                     {(call[I].size != 1)...}};
+    return kernels::map_block<F, R, Repeat<T, I>...>(F{}, block);
   }
   const Strides strides[] = {broadcast_strides(call[I].shape, call[I].strides, out.shape)...};
   kernels::map(F{}, out.as<R>(), out.shape, strides, call[I].template as<T>()...);

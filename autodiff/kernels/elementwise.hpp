@@ -160,6 +160,12 @@ inline void map(const F& f, Out* out, std::int64_t n, Repeated repeated, const I
   elementwise::block<F, Out, In...>(&f, b);
 }
 
+/// One block of rows, as the caller laid it out.
+template <class F, class Out, class... In>
+inline void map_block(const F& f, const Block<sizeof...(In)>& b) {
+  elementwise::block<F, Out, In...>(&f, b);
+}
+
 /// Any strides, operands of any types.
 template <class F, class Out, class... In>
 inline void map(const F& f, Out* out, const Shape& shape, const Strides* strides, const In*... in) {
