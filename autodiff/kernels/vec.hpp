@@ -338,6 +338,8 @@ struct Vec<T, Scalar> {
   }
   WENGERT_INLINE friend Vec maximum(Vec a, Vec b) { return a.v > b.v || a.v != a.v ? a : b; }
   WENGERT_INLINE friend Vec minimum(Vec a, Vec b) { return a.v < b.v || a.v != a.v ? a : b; }
+  WENGERT_INLINE friend Vec max_or_second(Vec a, Vec b) { return a.v > b.v ? a : b; }
+  WENGERT_INLINE friend Vec min_or_second(Vec a, Vec b) { return a.v < b.v ? a : b; }
   WENGERT_INLINE friend Vec zeros_like(Vec) { return Vec(0); }
   WENGERT_INLINE friend Vec ones_like(Vec) { return Vec(1); }
 

@@ -3,59 +3,17 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <cmath>
 #include <cstdint>
-#include <cstdlib>
-#include <memory>
-#include <vector>
 
 #include "autodiff/kernels/elementwise.hpp"
+#include "kernels_support.hpp"
 
 using namespace wengert;
+using namespace kernel_tests;
 using namespace wengert::kernels;
 
 namespace {
-
-// What the kernels ask of every buffer: 64 bytes more than its elements, here filled with a pattern.
-template <class T>
-struct Buffer {
-  std::vector<unsigned char> bytes;
-  std::int64_t n;
-  explicit Buffer(std::int64_t count) : bytes(count * sizeof(T) + 192, 0x5a), n(count) {
-    for (std::int64_t i = 0; i < n; ++i)
-      data()[i] = static_cast<T>((i * 7919 + 13) % 1009 - (sizeof(T) == 1 ? 0 : 500));
-    if constexpr (std::is_same_v<T, bool>)
-      for (std::int64_t i = 0; i < n; ++i) data()[i] = (i * 7919 + 13) % 3 == 0;
-  }
-  T* data() { return reinterpret_cast<T*>((reinterpret_cast<std::uintptr_t>(bytes.data()) + 63) / 64 * 64); }
-  bool intact() {
-    const auto* end = reinterpret_cast<unsigned char*>(data() + n) + 64;
-    for (; end < bytes.data() + bytes.size(); ++end)
-      if (*end != 0x5a) return false;
-    return true;
-  }
-};
-
-Strides row_major(const Shape& shape) {
-  Strides s = Shape::filled(shape.size(), 1);
-  for (int i = shape.size() - 2; i >= 0; --i) s[i] = s[i + 1] * (shape[i + 1] > 0 ? shape[i + 1] : 1);
-  return s;
-}
-
-// Calls visit(position in the output, offsets of the inputs) for all elements in row-major order.
-template <std::size_t N, class Visit>
-void naive(const Shape& shape, const std::array<Strides, N>& strides, Visit visit) {
-  const std::int64_t total = shape.elements();
-  for (std::int64_t k = 0; k < total; ++k) {
-    std::array<std::int64_t, N> offset{};
-    std::int64_t rest = k;
-    for (int axis = shape.size() - 1; axis >= 0; --axis) {
-      const std::int64_t index = rest % shape[axis];
-      rest /= shape[axis];
-      for (std::size_t i = 0; i < N; ++i) offset[i] += index * strides[i][axis];
-    }
-    visit(k, offset);
-  }
-}
 
 const auto add_product = [](auto x, auto y) { return x * 2.0 + y; };
 
