@@ -114,15 +114,18 @@ Meta infer_elementwise(const Call& call) {
 
 namespace {
 
-// The result's header. Elementwise operators whose inputs have one shape, or are single numbers beside it,
-// need no general shape rule: they are most calls of a small network.
+// The result's header. Elementwise operators whose inputs have one shape, or are numbers or rows beside it, need no
+// general shape rule: they are most calls of a small network.
 TensorImpl* new_result(const Call& call) {
   const OperatorDefinition& op = call.op;
   if (op.elementwise) {
-    const Shape& shape = call.shape(0);
+    const Shape* whole = &call.shape(0);
+    for (std::uint32_t i = 1; i < call.count; ++i)
+      if (call.shape(i).size() > whole->size()) whole = &call.shape(i);
     bool same = true;
-    for (std::uint32_t i = 1; i < call.count; ++i) same &= call.shape(i).empty() || call.shape(i) == shape;
-    if (same) return new_tensor(op.boolean_result ? DType::bool_ : call.dtype(0), shape);
+    for (std::uint32_t i = 0; i < call.count; ++i)
+      same &= &call.shape(i) == whole || ends_with(*whole, call.shape(i));
+    if (same) return new_tensor(op.boolean_result ? DType::bool_ : call.dtype(0), *whole);
   }
   const Meta meta = op.infer(call);
   return op.view ? op.view(call, meta) : new_tensor(meta.dtype, meta.shape);

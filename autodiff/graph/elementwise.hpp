@@ -99,15 +99,6 @@ struct ElementOf<kernels::Mask<T, Arch>> {
   using type = bool;
 };
 
-/// Whether x reads as rows of the result that repeat: a bias. Its shape is then the end of the result's.
-WENGERT_INLINE bool is_row_of(const detail::TensorImpl& x, const detail::TensorImpl& out) {
-  const int axes = x.shape.size();
-  if (axes > out.shape.size()) return false;
-  for (int i = 0; i < axes; ++i)
-    if (x.shape.back(i) != out.shape.back(i)) return false;
-  return true;
-}
-
 /// f over all elements, with NumPy broadcasting; inputs of one element type. Equal shapes, single numbers and
 /// repeated rows, the calls of a small network, don't go through the general loop nest.
 template <class F, class T, int n, std::size_t... I>
@@ -123,7 +114,7 @@ void run(const Call& call, detail::TensorImpl& out, std::index_sequence<I...>) {
     if (x.size == 1) return;
     rows_fit &= x.contiguous;
     if (x.size == out.size) return;
-    rows_fit &= is_row_of(x, out) && (length == 0 || length == x.size);
+    rows_fit &= ends_with(out.shape, x.shape) && (length == 0 || length == x.size);
     length = x.size;
   };
   (look(call[I]), ...);

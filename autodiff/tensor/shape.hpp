@@ -76,6 +76,14 @@ using Strides = Shape;
 std::string to_string(const Shape& shape);
 std::ostream& operator<<(std::ostream& out, const Shape& shape);
 
+/// Whether `whole` ends with the axes of `tail`, so that a row-major `tail` repeats in order.
+[[gnu::always_inline]] inline bool ends_with(const Shape& whole, const Shape& tail) {
+  if (tail.size() > whole.size()) return false;
+  for (int i = 0; i < tail.size(); ++i)
+    if (tail.back(i) != whole.back(i)) return false;
+  return true;
+}
+
 /// Row-major strides, in elements.
 Strides contiguous_strides(const Shape& shape);
 /// Whether these strides walk the shape in row-major order without gaps (size-1 axes may have any).
