@@ -16,6 +16,7 @@
 
 #include "autodiff/kernels/elementwise.hpp"
 #include "autodiff/kernels/isa.hpp"
+#include "autodiff/kernels/transpose.hpp"
 #include "autodiff/tensor/shape.hpp"
 
 namespace wengert::kernels {
@@ -50,6 +51,10 @@ WENGERT_INLINE void transposed(T* to, const T* from, const Axis& a, const Axis& 
     const std::int64_t rows = a.n - i < tile ? a.n - i : tile;
     for (std::int64_t j = 0; j < b.n; j += tile) {
       const std::int64_t cols = b.n - j < tile ? b.n - j : tile;
+      if (a.from == 1 && b.to == 1) {
+        transpose_tile(to + i * a.to + j, a.to, from + i + j * b.from, b.from, rows, cols);
+        continue;
+      }
       for (std::int64_t r = 0; r < rows; ++r) {
         T* t = to + (i + r) * a.to + j * b.to;
         const T* f = from + (i + r) * a.from + j * b.from;

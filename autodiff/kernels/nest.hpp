@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "autodiff/kernels/isa.hpp"
+#include "autodiff/kernels/transpose.hpp"
 #include "autodiff/tensor/shape.hpp"
 
 namespace wengert::kernels {
@@ -39,6 +40,7 @@ template <class T>
 WENGERT_INLINE void copy_tile(T* to, const T* from, std::int64_t rows, std::int64_t cols,
                               std::int64_t row_stride, std::int64_t col_stride) {
   const auto magnitude = [](std::int64_t s) { return s < 0 ? -s : s; };
+  if (row_stride == 1) return transpose_tile(to, cols, from, col_stride, rows, cols);
   if (magnitude(row_stride) < magnitude(col_stride)) {  // read along the shorter stride
     for (std::int64_t c = 0; c < cols; ++c)
       for (std::int64_t r = 0; r < rows; ++r) to[r * cols + c] = from[r * row_stride + c * col_stride];
@@ -72,7 +74,7 @@ void run_staged(const Block<N>& whole, const std::int64_t (&col_stride)[N], cons
   for (int i = 0; i < N; ++i)
     if (!whole.unit[i] && col_stride[i] != 0 && item[i] > widest) widest = item[i];
   const std::int64_t capacity = tile_bytes / widest;
-  const std::int64_t tile_cols = whole.rows == 1 ? capacity : whole.n < 64 ? whole.n : 64;
+  const std::int64_t tile_cols = whole.rows == 1 ? capacity : whole.n < 32 ? whole.n : 32;
   const std::int64_t tile_rows = capacity / tile_cols < whole.rows ? capacity / tile_cols : whole.rows;
   const std::int64_t last_tile = whole.n == 0 ? 0 : (whole.n - 1) / tile_cols * tile_cols;
   Block<N> tile = whole;
