@@ -1,0 +1,15 @@
+#pragma once
+
+/// \file
+/// Networks: modules, losses, optimizers, data, files, progress.
+
+#include "nn/initializers.hpp"
+#include "nn/layers/activations.hpp"
+#include "nn/layers/linear.hpp"
+#include "nn/losses.hpp"
+#include "nn/module.hpp"
+#include "nn/optimizers/adam.hpp"
+#include "nn/optimizers/sgd.hpp"
+#include "nn/parameter.hpp"
+#include "nn/progress.hpp"
+#include "nn/serialization.hpp"

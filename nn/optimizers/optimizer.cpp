@@ -1,0 +1,70 @@
+#include "nn/optimizers/optimizer.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "autodiff/graph/recording.hpp"
+
+namespace wengert::nn {
+
+Optimizer::Optimizer(const char* name, Parameters parameters, double learning_rate,
+                     const SourceLocation& where)
+    : parameters_(std::move(parameters)), learning_rate_(learning_rate), name_(name) {
+  if (parameters_.empty()) throw ValueError(name_, "there are no parameters to optimize", where);
+  Parameters seen;
+  for (const Parameter& p : parameters_) {
+    if (!p.defined()) throw ValueError(name_, fmt::format("parameter {} is empty", seen.size()), where);
+    if (seen.contains(p))
+      throw ValueError(name_, fmt::format("parameter {} comes twice", seen.size()), where);
+    seen.push_back(p);
+  }
+  check_option("learning_rate", learning_rate, where);
+  prepared_.resize(parameters_.size());
+}
+
+void Optimizer::set_learning_rate(double rate, SourceLocation where) {
+  check_option("learning_rate", rate, where);
+  learning_rate_ = rate;
+}
+
+void Optimizer::fail_option(const char* problem, double value, const SourceLocation& where) const {
+  throw ValueError(name_, fmt::format("{}, got {}", problem, value), where);
+}
+
+void Optimizer::check_option(const char* name, double value, const SourceLocation& where, double high) const {
+  if (!std::isfinite(value) || value < 0.0)
+    fail_option(fmt::format("{} must be finite and at least 0", name).c_str(), value, where);
+  if (high > 0.0 && value >= high)
+    fail_option(fmt::format("{} must be below {}", name, high).c_str(), value, where);
+}
+
+void Optimizer::check(const Tensors& gradients, const SourceLocation& where) const {
+  if (gradients.size() != parameters_.size())
+    throw ValueError(
+        name_, fmt::format("{} gradients for {} parameters", gradients.size(), parameters_.size()), where);
+  for (std::size_t i = 0; i < gradients.size(); ++i) {
+    const wengert::detail::TensorImpl* g = gradients[i].get();
+    const wengert::detail::TensorImpl* p = parameters_[i].value().get();
+    if (g == nullptr) throw GraphError(name_, fmt::format("gradient {} is an empty tensor", i), where);
+    if (g->dtype == p->dtype && g->shape == p->shape) continue;
+    const std::string problem = fmt::format("gradient {} is {}, its parameter is {}", i,
+                                            describe(gradients[i]), describe(parameters_[i].value()));
+    if (g->shape == p->shape) throw DTypeError(name_, problem, where);
+    throw ShapeError(name_, problem, where);
+  }
+}
+
+void Optimizer::step(const Tensors& gradients, SourceLocation where) {
+  check(gradients, where);
+  {
+    NoGrad scope;
+    compute(gradients, where);
+  }
+  for (std::size_t i = 0; i < prepared_.size(); ++i) parameters_[i].replace(std::move(prepared_[i]));
+  commit();
+  // The old values went into prepared_ and are not needed any more.
+  for (Tensor& old : prepared_) old = Tensor();
+}
+
+}  // namespace wengert::nn

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <vector>
+
+#include "nn/parameter.hpp"
+
+namespace wengert::nn {
+
+/// What all optimizers share: the parameters, the learning rate, and step().
+///
+///     nn::SGD sgd(net.parameters(), {.learning_rate = 0.1, .momentum = 0.9});
+///     sgd.step(gradients(loss, net.parameters()));
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+
+  /// One step against the gradients, one for each parameter in their order. All new values are computed
+  /// before the first parameter changes: a step that throws has changed nothing. Nothing is recorded.
+  /// Throws ValueError when their number, ShapeError or DTypeError when a shape or element type is not the
+  /// parameter's, and GraphError for an empty one.
+  void step(const Tensors& gradients, SourceLocation where = SourceLocation::current());
+
+  const Parameters& parameters() const { return parameters_; }
+  double learning_rate() const { return learning_rate_; }
+  /// From the next step on. Throws ValueError unless it is finite and at least 0.
+  void set_learning_rate(double rate, SourceLocation where = SourceLocation::current());
+
+ protected:
+  /// Throws ValueError when there are no parameters, one is empty or comes twice, or the rate is not finite
+  /// or negative.
+  Optimizer(const char* name, Parameters parameters, double learning_rate, const SourceLocation& where);
+  Optimizer(const Optimizer&) = default;
+  Optimizer& operator=(const Optimizer&) = default;
+
+  /// Computes every new value into prepared_ (Parameter::prepare) and the optimizer's own new state, changing
+  /// neither the parameters nor the state that step() would start from again.
+  virtual void compute(const Tensors& gradients, const SourceLocation& where) = 0;
+  /// Makes the new state the state.
+  virtual void commit() noexcept = 0;
+
+  [[noreturn]] void fail_option(const char* problem, double value, const SourceLocation& where) const;
+  /// Throws unless the value is finite, at least 0 and, with an upper bound, below it.
+  void check_option(const char* name, double value, const SourceLocation& where, double high = 0) const;
+
+  Parameters parameters_;
+  double learning_rate_;
+  std::vector<Tensor> prepared_;
+
+ private:
+  void check(const Tensors& gradients, const SourceLocation& where) const;
+
+  const char* name_;
+};
+
+}  // namespace wengert::nn
