@@ -8,7 +8,10 @@
   FAMILY(math)                            \
   FAMILY(logic)                           \
   FAMILY(updates)                         \
-  FAMILY(structure)
+  FAMILY(structure)                       \
+  FAMILY(reduction)                       \
+  FAMILY(softmax)                         \
+  FAMILY(linear)
 
 namespace wengert::detail {
 /// Defines all built-in operators, once, with the kernels of the instruction set that the CPU has.

@@ -37,7 +37,8 @@ Tensor min(const Tensor& x, const Axes& axes = {}, bool keepdims = false,
 /// Source: T. Chan, G. Golub, R. LeVeque, Algorithms for computing the sample variance, Am. Stat. 37, 1983.
 Tensor var(const Tensor& x, const Axes& axes = {}, bool keepdims = false, int ddof = 0,
            SourceLocation where = SourceLocation::current());
-/// Standard deviation: the square root of var.
+/// Standard deviation: the square root of var. Beside `using namespace wengert`, write wengert::std: the name
+/// alone could also mean the standard library's namespace.
 /// Derivative: (x - mean) / ((n - ddof) std); 0 for a constant vector, whose std is 0.
 Tensor std(const Tensor& x, const Axes& axes = {}, bool keepdims = false, int ddof = 0,
            SourceLocation where = SourceLocation::current());

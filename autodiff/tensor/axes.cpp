@@ -23,10 +23,9 @@ std::uint8_t resolve_axes(const char* operation, const Axes& axes, DType dtype, 
   for (const std::int64_t axis : axes.list()) {
     const int position = resolve_axis(operation, axis, dtype, shape, where);
     if (bits >> position & 1)
-      throw ShapeError(operation,
-                       "axis " + std::to_string(axis) + " comes twice among the axes of " +
-                           describe(dtype, shape),
-                       where);
+      throw ShapeError(
+          operation,
+          "axis " + std::to_string(axis) + " comes twice among the axes of " + describe(dtype, shape), where);
     bits |= 1u << position;
   }
   return static_cast<std::uint8_t>(bits);

@@ -1,0 +1,314 @@
+#include "autodiff/ops/linear.hpp"
+
+#include <algorithm>
+
+#include "autodiff/graph/apply.hpp"
+#include "autodiff/graph/define.hpp"
+#include "autodiff/graph/samples.hpp"
+#include "autodiff/kernels/gemm.hpp"
+#include "autodiff/ops/arithmetic.hpp"
+#include "autodiff/ops/scratch.hpp"
+#include "autodiff/ops/structure.hpp"
+
+namespace wengert {
+namespace {
+
+/// Which operands are taken with their last two axes exchanged: derivatives multiply by transposes, and so
+/// need neither a view nor a copy of them.
+struct MatmulAttributes {
+  bool transpose_a;
+  bool transpose_b;
+  template <class V>
+  void visit(V&& v) const {
+    v("transpose_a", transpose_a);
+    v("transpose_b", transpose_b);
+  }
+};
+
+const OperatorDefinition* matmul_;
+
+}  // namespace
+
+namespace ops {
+inline namespace WENGERT_ISA {
+namespace {
+
+// ---------------------------------------------------------------------------------------------- shape rule
+
+/// The axes before the last two.
+[[maybe_unused]] Shape batch_of(const Shape& shape) {
+  return Shape(shape.begin(), static_cast<std::size_t>(shape.size() > 2 ? shape.size() - 2 : 0));
+}
+
+[[maybe_unused]] Meta product_meta(const Call& call) {
+  const auto& flags = call.attrs<MatmulAttributes>();
+  const Shape &a = call.shape(0), &b = call.shape(1);
+  if (call.dtype(0) != call.dtype(1)) detail::fail_dtypes(call, "the element types differ");
+  if (call.dtype(0) == DType::bool_) detail::fail_dtypes(call, "bool matrices are not multiplied");
+  if (a.empty() || b.empty()) detail::fail_shapes(call, "a number is no matrix");
+  const std::int64_t inner_a = a.size() == 1 ? a[0] : a.back(flags.transpose_a ? 1 : 0);
+  const std::int64_t inner_b = b.size() == 1 ? b[0] : b.back(flags.transpose_b ? 0 : 1);
+  if (inner_a != inner_b) detail::fail_shapes(call, "inner dimensions differ");
+  Shape shape;
+  if ((a.size() > 2 || b.size() > 2) && !broadcast(batch_of(a), batch_of(b), shape))
+    detail::fail_shapes(call, "the batches don't broadcast");
+  if (a.size() > 1) shape.push_back(a.back(flags.transpose_a ? 0 : 1));
+  if (b.size() > 1) shape.push_back(b.back(flags.transpose_b ? 1 : 0));
+  return {call.dtype(0), shape};
+}
+
+// --------------------------------------------------------------------------------------------------- kernel
+
+/// An operand as it is multiplied: a matrix for each entry of the batch.
+struct Factor {
+  std::int64_t rows, cols, row_stride, col_stride;
+  Shape batch;
+  Strides batch_strides;
+  bool transposed = false;   ///< the columns lie consecutively, not the rows
+  std::int64_t leading = 1;  ///< distance between those
+
+  /// A vector is a row, or with `column` a column.
+  WENGERT_INLINE Factor(const Shape& shape, const Strides& strides, bool transpose, bool column) {
+    const int n = shape.size();
+    if (n == 1) {
+      rows = column ? shape[0] : 1;
+      cols = column ? 1 : shape[0];
+      row_stride = column ? strides[0] : cols;
+      col_stride = column ? 1 : strides[0];
+      return;
+    }
+    const int row = transpose ? n - 1 : n - 2, col = transpose ? n - 2 : n - 1;
+    rows = shape[row];
+    cols = shape[col];
+    row_stride = strides[row];
+    col_stride = strides[col];
+    for (int i = 0; i < n - 2; ++i) {
+      batch.push_back(shape[i]);
+      batch_strides.push_back(strides[i]);
+    }
+  }
+
+  /// Finds the form in which BLAS takes the matrices; false when they lie in neither.
+  WENGERT_INLINE bool settle() {
+    if ((col_stride == 1 || cols == 1) && (rows == 1 || row_stride >= cols)) {
+      transposed = false;
+      leading = rows == 1 ? cols : row_stride;
+      return true;
+    }
+    if ((row_stride == 1 || rows == 1) && (cols == 1 || col_stride >= rows)) {
+      transposed = true;
+      leading = cols == 1 ? rows : col_stride;
+      return true;
+    }
+    return false;
+  }
+};
+
+/// One product instead of many: when b is the same for the whole batch and the matrices of a lie so that all
+/// their rows follow one another at one distance, they are one tall matrix. Gives the number of its rows, or
+/// 0.
+inline std::int64_t stacked_rows(Factor& a, const Shape& batch, const Strides& strides_a,
+                                 const Strides& strides_b) {
+  if (a.transposed) return 0;
+  std::int64_t rows = a.rows, leading = a.leading;
+  for (int i = batch.size() - 1; i >= 0; --i) {
+    if (batch[i] == 1) continue;
+    if (strides_b[i] != 0) return 0;
+    if (rows == 1)
+      leading = strides_a[i];
+    else if (strides_a[i] != leading * rows)
+      return 0;
+    rows *= batch[i];
+  }
+  if (leading < a.cols) return 0;
+  a.leading = leading;
+  return rows;
+}
+
+template <class T>
+void product(const Call& call, detail::TensorImpl& out) {
+  if (out.size == 0) return;
+  const auto& flags = call.attrs<MatmulAttributes>();
+  Factor a(call[0].shape, call[0].strides, flags.transpose_a, false);
+  Factor b(call[1].shape, call[1].strides, flags.transpose_b, true);
+  const Copied<T> copy_a(a.settle() ? nullptr : &call[0]);
+  const Copied<T> copy_b(b.settle() ? nullptr : &call[1]);
+  if (copy_a) {
+    a = Factor(call[0].shape, contiguous_strides(call[0].shape), flags.transpose_a, false);
+    a.settle();
+  }
+  if (copy_b) {
+    b = Factor(call[1].shape, contiguous_strides(call[1].shape), flags.transpose_b, true);
+    b.settle();
+  }
+  const T* const pa = copy_a ? copy_a.data() : call[0].as<T>();
+  const T* const pb = copy_b ? copy_b.data() : call[1].as<T>();
+  const auto multiply = [&](std::int64_t rows, const T* x, const T* y, T* z) {
+    kernels::gemm<T>(a.transposed, b.transposed, rows, b.cols, a.cols, T(1), x, a.leading, y, b.leading, T(0),
+                     z, b.cols);
+  };
+  if (a.batch.empty() && b.batch.empty()) return multiply(a.rows, pa, pb, out.as<T>());
+
+  const Shape batch(out.shape.begin(), static_cast<std::size_t>(std::max(a.batch.size(), b.batch.size())));
+  const Strides strides_a = broadcast_strides(a.batch, a.batch_strides, batch);
+  const Strides strides_b = broadcast_strides(b.batch, b.batch_strides, batch);
+  if (const std::int64_t rows = stacked_rows(a, batch, strides_a, strides_b); rows > 0)
+    return multiply(rows, pa, pb, out.as<T>());
+  std::int64_t index[max_ndim] = {}, at_a = 0, at_b = 0;
+  for (T* z = out.as<T>();; z += a.rows * b.cols) {
+    multiply(a.rows, pa + at_a, pb + at_b, z);
+    int d = batch.size() - 1;
+    for (; d >= 0; --d) {
+      at_a += strides_a[d];
+      at_b += strides_b[d];
+      if (++index[d] < batch[d]) break;
+      at_a -= strides_a[d] * batch[d];
+      at_b -= strides_b[d] * batch[d];
+      index[d] = 0;
+    }
+    if (d < 0) return;
+  }
+}
+
+inline void product_kernel(const Call& call, detail::TensorImpl& out) {
+  switch (out.dtype) {
+    case DType::float32:
+      return product<float>(call, out);
+    case DType::float64:
+      return product<double>(call, out);
+    default:
+      return product<std::int64_t>(call, out);
+  }
+}
+
+// ---------------------------------------------------------------------------------------------- derivatives
+
+[[maybe_unused]] Tensor multiply(const Call& call, const Tensor& a, bool transpose_a, const Tensor& b,
+                                 bool transpose_b) {
+  const MatmulAttributes flags{transpose_a, transpose_b};
+  return apply_op(*matmul_, {a, b}, &flags, call.where);
+}
+
+[[maybe_unused]] Tensor shaped(const Call& call, const Tensor& x, const Shape& shape) {
+  return x.shape() == shape ? x : reshape(x, shape, call.where);
+}
+
+/// For C = A B with A = a or a^T and B = b or b^T: dA = G B^T and dB = A^T G, or their transposes.
+[[maybe_unused]] Tensors product_vjp(const Call& call, const Tensor& cotangent) {
+  const auto [ta, tb] = call.attrs<MatmulAttributes>();
+  // Vectors as the matrices of one row or column that they stand for.
+  Shape shape_a = call.shape(0), shape_b = call.shape(1), shape_g = call.result->shape;
+  if (shape_b.size() == 1) {
+    shape_b = {shape_b[0], 1};
+    shape_g.push_back(1);
+  }
+  if (shape_a.size() == 1) {
+    shape_a = {1, shape_a[0]};
+    const std::int64_t n = shape_g.back();
+    shape_g[shape_g.size() - 1] = 1;
+    shape_g.push_back(n);
+  }
+  const Tensor g = shaped(call, cotangent, shape_g);
+  Tensors result(2);
+  if (call.wants(0)) {
+    const Tensor b = shaped(call, call.input(1), shape_b);
+    const Tensor d = ta ? multiply(call, b, tb, g, true) : multiply(call, g, false, b, !tb);
+    result[0] = shaped(call, sum_to(d, shape_a, call.where), call.shape(0));
+  }
+  if (call.wants(1)) {
+    Tensor a = shaped(call, call.input(0), shape_a);
+    Tensor h = g;
+    // One product of tall matrices instead of a batch of them that is then summed.
+    if (!ta && shape_a.size() > 2 && batch_of(shape_b).elements() == 1 && a.size() > 0) {
+      a = shaped(call, a, {a.size() / shape_a.back(), shape_a.back()});
+      h = shaped(call, h, {a.size() / shape_a.back(), shape_g.back()});
+    }
+    const Tensor d = tb ? multiply(call, h, true, a, ta) : multiply(call, a, !ta, h, false);
+    result[1] = d.size() == shape_b.elements() ? shaped(call, d, call.shape(1))
+                                               : shaped(call, sum_to(d, shape_b, call.where), call.shape(1));
+  }
+  return result;
+}
+
+// -------------------------------------------------------------------------------------------------- samples
+
+[[maybe_unused]] Samples products() {
+  const auto v = samples::values;
+  constexpr MatmulAttributes plain{false, false};
+  return Samples()
+      .with({v({2, 3}, 0), v({3, 4}, 1)}, plain)
+      .with({v({3, 2}, 2), v({3, 4}, 3)}, MatmulAttributes{true, false})
+      .with({v({2, 3}, 4), v({4, 3}, 5)}, MatmulAttributes{false, true})
+      .with({v({3, 2}, 6), v({4, 3}, 7)}, MatmulAttributes{true, true})
+      .with({v({3}, 8), v({3}, 9)}, plain)
+      .with({v({3}, 10), v({3, 2}, 11)}, plain)
+      .with({v({2, 3}, 12), v({3}, 13)}, plain)
+      .with({v({2, 2, 3}, 14), v({3}, 15)}, plain)
+      .with({v({3}, 16), v({2, 3, 2}, 17)}, plain)
+      .with({v({2, 2, 3}, 18), v({3, 2}, 19)}, plain)
+      .with({v({2, 3, 2}, 20), v({3, 2}, 21)}, MatmulAttributes{true, false})
+      .with({v({2, 2, 3}, 22), v({2, 3}, 23)}, MatmulAttributes{false, true})
+      .with({v({2, 3}, 24), v({2, 3, 2}, 25)}, plain)
+      .with({v({2, 1, 2, 3}, 26), v({3, 3, 2}, 27)}, plain)
+      .with({v({2, 1, 3, 2}, 28), v({3, 2, 3}, 29)}, MatmulAttributes{true, true})
+      .with({v({2, 0}, 30), v({0, 3}, 31)}, plain)
+      .with({v({0, 2}, 32), v({2, 3}, 33)}, plain)
+      .with({v({0, 2, 3}, 34), v({3, 2}, 35)}, plain);
+}
+
+[[maybe_unused]] Samples product_errors() {
+  constexpr MatmulAttributes plain{false, false};
+  return Samples()
+      .with({zeros({64, 784}), zeros({128, 10})}, plain)
+      .fails_with("inner dimensions differ: a is float32[64, 784], b is float32[128, 10]")
+      .with({zeros({2, 4, 3}), zeros({3, 3, 2})}, plain)
+      .fails_with("the batches don't broadcast: a is float32[2, 4, 3], b is float32[3, 3, 2]")
+      .with({zeros({}), zeros({3})}, plain)
+      .fails_with("a number is no matrix: a is float32[], b is float32[3]")
+      .with({zeros({2, 3}, DType::bool_), zeros({3, 2}, DType::bool_)}, plain)
+      .fails_with("bool matrices are not multiplied");
+}
+
+}  // namespace
+
+void linear() {
+  matmul_ = define({
+      .name = "matmul",
+      .doc = "a b, the matrix product",
+      .contract = "0 along an empty inner axis",
+      .inputs = 2,
+      .attributes = attributes_of<MatmulAttributes>,
+      .infer = product_meta,
+      .kernel = product_kernel,
+      .reads = reads_inputs(0, 1),
+      .vjp = product_vjp,
+      .jvp =
+          [](const Call& call, const Tensors& t) {
+            const auto with = [&](const Tensor& a, const Tensor& b) {
+              return apply_op(call.op, {a, b}, call.attributes, call.where);
+            };
+            if (!t[1].defined()) return with(t[0], call.input(1));
+            const Tensor right = with(call.input(0), t[1]);
+            return t[0].defined() ? add(Operand(with(t[0], call.input(1)), call.where), right) : right;
+          },
+      .samples = [] { return products(); },
+      .errors = [] { return product_errors(); },
+  });
+}
+
+}  // namespace WENGERT_ISA
+}  // namespace ops
+
+#ifndef WENGERT_VARIANT
+
+Tensor matmul(const Operand& a, const Operand& b) {
+  constexpr MatmulAttributes plain{false, false};
+  if (a.is_tensor() && b.is_tensor() && a.tensor().dtype() == b.tensor().dtype())
+    return apply_op(*matmul_, {a.tensor(), b.tensor()}, &plain, a.where());
+  const DType dtype = detail::common_dtype(a, b);
+  return apply_op(*matmul_, {detail::as_tensor(a, dtype), detail::as_tensor(b, dtype)}, &plain, a.where());
+}
+
+#endif
+
+}  // namespace wengert

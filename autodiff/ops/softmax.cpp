@@ -1,0 +1,227 @@
+#include "autodiff/ops/softmax.hpp"
+
+#include <limits>
+
+#include "autodiff/graph/apply.hpp"
+#include "autodiff/graph/define.hpp"
+#include "autodiff/graph/samples.hpp"
+#include "autodiff/kernels/softmax.hpp"
+#include "autodiff/ops/arithmetic.hpp"
+#include "autodiff/ops/logic.hpp"
+#include "autodiff/ops/math.hpp"
+#include "autodiff/ops/reduction.hpp"
+#include "autodiff/ops/scratch.hpp"
+#include "autodiff/ops/structure.hpp"
+#include "autodiff/tensor/axes.hpp"
+
+namespace wengert {
+namespace {
+
+struct SoftmaxAttributes {
+  std::int64_t axis;
+  template <class V>
+  void visit(V&& v) const {
+    v("axis", axis);
+  }
+};
+
+const OperatorDefinition *softmax_, *log_softmax_, *softmax_vjp_, *log_softmax_vjp_;
+
+}  // namespace
+
+namespace ops {
+inline namespace WENGERT_ISA {
+namespace {
+
+/// All inputs have the result's shape and type.
+[[maybe_unused]] Meta same_shape(const Call& call) {
+  const std::int64_t axis = call.attrs<SoftmaxAttributes>().axis;
+  if (!is_floating(call.dtype(0))) detail::fail_dtypes(call, "takes float32 and float64");
+  if (axis < 0 || axis >= call.shape(0).size())
+    detail::fail_shapes(call, "an axis that the tensor does not have");
+  for (std::uint32_t i = 1; i < call.size(); ++i) {
+    if (call.dtype(i) != call.dtype(0)) detail::fail_dtypes(call, "the element types differ");
+    if (call.shape(i) != call.shape(0)) detail::fail_shapes(call, "the shapes differ");
+  }
+  return {call.dtype(0), call.shape(0)};
+}
+
+/// The array as [outer, n, inner], with the axis in the middle.
+struct Extent {
+  std::int64_t outer = 1, n, inner = 1;
+  WENGERT_INLINE explicit Extent(const Call& call) {
+    const Shape& shape = call.shape(0);
+    const int axis = static_cast<int>(call.attrs<SoftmaxAttributes>().axis);
+    for (int i = 0; i < axis; ++i) outer *= shape[i];
+    n = shape[axis];
+    for (int i = axis + 1; i < shape.size(); ++i) inner *= shape[i];
+  }
+};
+
+template <bool logarithm, class T>
+WENGERT_INLINE void forward(const Call& call, detail::TensorImpl& out) {
+  const Extent e(call);
+  const Contiguous<T> x(call[0]);
+  if constexpr (logarithm)
+    kernels::log_softmax(out.as<T>(), x.data(), e.outer, e.n, e.inner);
+  else
+    kernels::softmax(out.as<T>(), x.data(), e.outer, e.n, e.inner);
+}
+
+template <bool logarithm, class T>
+WENGERT_INLINE void backward(const Call& call, detail::TensorImpl& out) {
+  const Extent e(call);
+  const Contiguous<T> g(call[0]), y(call[1]);
+  if constexpr (logarithm)
+    kernels::log_softmax_backward(out.as<T>(), g.data(), y.data(), e.outer, e.n, e.inner);
+  else
+    kernels::softmax_backward(out.as<T>(), g.data(), y.data(), e.outer, e.n, e.inner);
+}
+
+template <bool logarithm>
+void forward_kernel(const Call& call, detail::TensorImpl& out) {
+  call.dtype(0) == DType::float32 ? forward<logarithm, float>(call, out)
+                                  : forward<logarithm, double>(call, out);
+}
+template <bool logarithm>
+void backward_kernel(const Call& call, detail::TensorImpl& out) {
+  call.dtype(0) == DType::float32 ? backward<logarithm, float>(call, out)
+                                  : backward<logarithm, double>(call, out);
+}
+
+[[maybe_unused]] Samples logits() {
+  return Samples()
+      .with({samples::values({3, 4})}, SoftmaxAttributes{1})
+      .with({samples::values({3, 4}, 1)}, SoftmaxAttributes{0})
+      .with({samples::values({2, 3, 2}, 2)}, SoftmaxAttributes{1})
+      .with({samples::values({19}, 3)}, SoftmaxAttributes{0})
+      .with({samples::values({1, 1}, 4)}, SoftmaxAttributes{1})
+      .with({samples::values({0, 3}, 5)}, SoftmaxAttributes{1});
+}
+
+[[maybe_unused]] Samples logit_errors() {
+  return Samples()
+      .with({samples::values({2, 3})}, SoftmaxAttributes{2})
+      .fails_with("an axis that the tensor does not have: x is float64[2, 3]")
+      .with({tensor({1, 2})}, SoftmaxAttributes{0})
+      .fails_with("takes float32 and float64: x is int64[2]");
+}
+
+/// A cotangent and a result for each of the samples above.
+[[maybe_unused]] Samples results(const OperatorDefinition& op) {
+  Samples list;
+  const Samples inputs = logits();
+  for (const Sample& sample : inputs.list()) {
+    const Tensor y = apply_op(op, sample.inputs, sample.attribute_data(), {});
+    SoftmaxAttributes a;
+    std::memcpy(&a, sample.attribute_data(), sizeof a);
+    list.with({samples::values(y.shape(), 7), y}, a);
+  }
+  return list;
+}
+
+[[maybe_unused]] Samples result_errors() {
+  return Samples()
+      .with({samples::values({2, 3}), samples::values({3, 2})}, SoftmaxAttributes{1})
+      .fails_with("the shapes differ: a is float64[2, 3], b is float64[3, 2]");
+}
+
+[[maybe_unused]] Tensors vjp_by(const OperatorDefinition& op, const Call& call, const Tensor& g) {
+  return {apply_op(op, {g, call.output()}, call.attributes, call.where)};
+}
+
+}  // namespace
+
+void softmax() {
+  softmax_vjp_ = define({
+      .name = "softmax_vjp",
+      .doc = "y (g - sum(g y)): the derivative of softmax from its result y and a cotangent g",
+      .contract = "0 where y is 0, whatever g is there",
+      .inputs = 2,
+      .attributes = attributes_of<SoftmaxAttributes>,
+      .infer = same_shape,
+      .kernel = backward_kernel<false>,
+      .reads = reads_inputs(0, 1),
+      .compose =
+          [](const Call& call) {
+            const int axis = static_cast<int>(call.attrs<SoftmaxAttributes>().axis);
+            const Tensor g = call.input(0), y = call.input(1);
+            const Tensor total =
+                wengert::sum(safe_multiply(Operand(y, call.where), g), axis, true, call.where);
+            return safe_multiply(Operand(y, call.where), subtract(Operand(g, call.where), total));
+          },
+      .samples = [] { return results(*softmax_); },
+      .errors = [] { return result_errors(); },
+  });
+  log_softmax_vjp_ = define({
+      .name = "log_softmax_vjp",
+      .doc = "g - exp(y) sum(g): the derivative of log_softmax from its result y and a cotangent g",
+      .contract = "0 where y is -inf, and g counts for nothing there",
+      .inputs = 2,
+      .attributes = attributes_of<SoftmaxAttributes>,
+      .infer = same_shape,
+      .kernel = backward_kernel<true>,
+      .reads = reads_inputs(0, 1),
+      .compose =
+          [](const Call& call) {
+            const int axis = static_cast<int>(call.attrs<SoftmaxAttributes>().axis);
+            const Tensor y = call.input(1);
+            const Tensor masked = equal(Operand(y, call.where), -std::numeric_limits<double>::infinity());
+            const Tensor g = wengert::where(masked, Operand(0.0, call.where), call.input(0));
+            const Tensor total = wengert::sum(g, axis, true, call.where);
+            return subtract(Operand(g, call.where), multiply(Operand(exp(y, call.where), call.where), total));
+          },
+      .samples = [] { return results(*log_softmax_); },
+      .errors = [] { return result_errors(); },
+  });
+  softmax_ = define({
+      .name = "softmax",
+      .doc = "exp(x) / sum(exp(x)) along an axis",
+      .contract = "-inf is a mask: 0, derivative 0; a row of masks is NaN",
+      .attributes = attributes_of<SoftmaxAttributes>,
+      .infer = same_shape,
+      .kernel = forward_kernel<false>,
+      .reads_output = true,
+      .vjp = [](const Call& call, const Tensor& g) { return vjp_by(*softmax_vjp_, call, g); },
+      .samples = [] { return logits(); },
+      .errors = [] { return logit_errors(); },
+  });
+  log_softmax_ = define({
+      .name = "log_softmax",
+      .doc = "x - log(sum(exp(x))) along an axis",
+      .contract = "-inf is a mask: -inf, derivative 0; a row of masks is NaN",
+      .attributes = attributes_of<SoftmaxAttributes>,
+      .infer = same_shape,
+      .kernel = forward_kernel<true>,
+      .reads_output = true,
+      .vjp = [](const Call& call, const Tensor& g) { return vjp_by(*log_softmax_vjp_, call, g); },
+      .samples = [] { return logits(); },
+      .errors = [] { return logit_errors(); },
+  });
+}
+
+}  // namespace WENGERT_ISA
+}  // namespace ops
+
+#ifndef WENGERT_VARIANT
+
+namespace {
+
+Tensor normalised(const OperatorDefinition& op, const Tensor& x, int axis, const SourceLocation& where) {
+  const SoftmaxAttributes a{detail::resolve_axis(op.name.c_str(), axis, x.dtype(), x.shape(), where)};
+  if (!is_floating(x.dtype())) return apply_op(op, {cast(x, DType::float64, where)}, &a, where);
+  return apply_op(op, {x}, &a, where);
+}
+
+}  // namespace
+
+Tensor softmax(const Tensor& x, int axis, SourceLocation where) {
+  return normalised(*softmax_, x, axis, where);
+}
+Tensor log_softmax(const Tensor& x, int axis, SourceLocation where) {
+  return normalised(*log_softmax_, x, axis, where);
+}
+
+#endif
+
+}  // namespace wengert
