@@ -23,18 +23,25 @@
 #include <limits>
 #include <type_traits>
 #include <utility>
-#include <xsimd/xsimd.hpp>
 
 #include "autodiff/kernels/isa.hpp"
 #include "autodiff/kernels/uses.hpp"
+
+// Where xsimd knows no registers, or none are wanted, single elements do all the work.
+#if !defined(WENGERT_NO_SIMD) && (defined(__SSE2__) || defined(__aarch64__))
+#define WENGERT_SIMD 1
+#include <xsimd/xsimd.hpp>
 #if defined(__AVX512F__)
 #include <immintrin.h>
+#endif
+#else
+#define WENGERT_SIMD 0
 #endif
 
 namespace wengert::kernels {
 inline namespace WENGERT_ISA {
 
-#if defined(__AVX512F__)
+#if WENGERT_SIMD && defined(__AVX512F__)
 /// The plain forms of these intrinsics start from an undefined register, which g++ 12 reports as a variable
 /// used uninitialised (its bug 105593) once they are inlined here; the masked forms do not.
 namespace wide {
@@ -69,17 +76,12 @@ struct Vec;
 template <class T, class Arch>
 struct Mask;
 
-#if defined(XSIMD_NO_SUPPORTED_ARCHITECTURE)
-inline constexpr bool has_simd = false;
-#else
-inline constexpr bool has_simd = true;
-#endif
-
 template <class T>
-inline constexpr bool vectorised = has_simd && (std::is_same_v<T, float> || std::is_same_v<T, double>);
+inline constexpr bool vectorised = WENGERT_SIMD && (std::is_same_v<T, float> || std::is_same_v<T, double>);
 template <class T>
 using Native = Vec<T, std::conditional_t<vectorised<T>, Simd, Scalar>>;
 
+#if WENGERT_SIMD
 // ---------------------------------------------------------------------------------------------- registers
 
 template <class T>
@@ -230,6 +232,8 @@ struct Vec<T, Simd> {
     return from_lanes(__builtin_shufflevector(lanes(), lanes(), (I ^ distance)...));
   }
 };
+
+#endif  // WENGERT_SIMD
 
 // ---------------------------------------------------------------------------------------------- one element
 
@@ -388,4 +392,6 @@ WENGERT_INLINE constexpr Mask<T, Scalar>::operator Vec<bool, Scalar>() const {
 }  // namespace WENGERT_ISA
 }  // namespace wengert::kernels
 
+#if WENGERT_SIMD
 #include "autodiff/kernels/vec_math.hpp"  // IWYU pragma: export
+#endif
