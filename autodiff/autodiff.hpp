@@ -5,6 +5,7 @@
 /// and <autodiff/interop/xtensor.hpp> to exchange data with xtensor.
 
 #include "autodiff/backward/gradients.hpp"
+#include "autodiff/gradcheck/gradcheck.hpp"
 #include "autodiff/graph/recording.hpp"
 #include "autodiff/ops/ops.hpp"
 #include "autodiff/tensor/creation.hpp"

@@ -49,17 +49,17 @@ void record(const OperatorDefinition& op, TensorImpl* const* inputs, std::uint32
     }
     std::memcpy(out.attributes, attributes, op.attributes->size);
   }
+  out.value_inputs = recording.keep_values ? ~0u : op.reads_inputs;
   for (std::uint32_t i = 0; i < count; ++i) {
-    const bool reads = op.reads_inputs >> (i < 31 ? i : 31) & 1;
+    const bool reads = out.value_inputs >> (i < 31 ? i : 31) & 1;
     inputs[i]->counts.add(reads ? TensorImpl::one_handle : TensorImpl::one_node);
     out.inputs[i] = inputs[i];
   }
   out.input_count = count;
-  out.value_inputs = op.reads_inputs;
   out.op = &op;
   out.where = where;
   out.requires_grad = true;
-  if (op.reads_output) {
+  if (op.reads_output || recording.keep_values) {
     out.reads_output = true;
     out.counts.add(TensorImpl::one_value);
   }
@@ -235,14 +235,47 @@ Tensor apply_elementwise(const OperatorDefinition& op, const Operand& a, const O
   return apply_op(op, inputs, 2, nullptr, a.where());
 }
 
-Tensor Operator::operator()(const Operand& x) const { return apply_elementwise(*definition_, x); }
+namespace {
+
+// Elementwise operators bring all operands to one element type. Others keep integers and bools, which are
+// positions or masks to them, and bring floating operands and numbers to one floating type.
+DType element_type(const OperatorDefinition& op, std::initializer_list<const Operand*> operands) {
+  DType dtype = DType::bool_;
+  bool any = false;
+  for (const Operand* x : operands) {
+    if (!x->is_tensor()) continue;
+    if (!x->tensor().defined()) throw GraphError(op.name, "an argument is an empty tensor", x->where());
+    if (!op.elementwise && !is_floating(x->tensor().dtype())) continue;
+    dtype = any ? promote(dtype, x->tensor().dtype()) : x->tensor().dtype();
+    any = true;
+  }
+  if (!any) dtype = DType::float32;
+  for (const Operand* x : operands)
+    if (!x->is_tensor()) dtype = promote_scalar(dtype, x->kind());
+  return dtype;
+}
+
+Tensor as_argument(const OperatorDefinition& op, const Operand& x, DType dtype) {
+  const bool as_it_is = x.is_tensor() && !op.elementwise && !is_floating(x.tensor().dtype());
+  return as_it_is ? x.tensor() : detail::as_tensor(x, dtype);
+}
+
+}  // namespace
+
+Tensor Operator::operator()(const Operand& x) const {
+  const DType dtype = element_type(*definition_, {&x});
+  return apply_op(*definition_, {as_argument(*definition_, x, dtype)}, nullptr, x.where());
+}
 Tensor Operator::operator()(const Operand& a, const Operand& b) const {
-  return apply_elementwise(*definition_, a, b);
+  const DType dtype = element_type(*definition_, {&a, &b});
+  return apply_op(*definition_, {as_argument(*definition_, a, dtype), as_argument(*definition_, b, dtype)},
+                  nullptr, a.where());
 }
 Tensor Operator::operator()(const Operand& a, const Operand& b, const Operand& c) const {
-  const DType dtype = promote(detail::common_dtype(a, b), detail::common_dtype(b, c));
+  const DType dtype = element_type(*definition_, {&a, &b, &c});
   return apply_op(*definition_,
-                  {detail::as_tensor(a, dtype), detail::as_tensor(b, dtype), detail::as_tensor(c, dtype)},
+                  {as_argument(*definition_, a, dtype), as_argument(*definition_, b, dtype),
+                   as_argument(*definition_, c, dtype)},
                   nullptr, a.where());
 }
 

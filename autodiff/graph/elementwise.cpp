@@ -8,6 +8,10 @@ OperatorDefinition* register_elementwise(OperatorDefinition op, int arity, bool 
   op.elementwise = true;
   op.min_inputs = op.max_inputs = arity;
   op.differentiable = !op.derivatives.empty();
+  if (!op.differentiable && op.contract.empty())
+    throw ValueError(op.name,
+                     "states no derivative; an operator whose derivative is zero by definition says "
+                     "so in its contract");
   if (op.differentiable && op.derivatives.size() != static_cast<std::size_t>(arity))
     throw ValueError(op.name, "takes " + std::to_string(arity) + " inputs but states " +
                                   std::to_string(op.derivatives.size()) + " derivatives");

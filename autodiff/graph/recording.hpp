@@ -9,6 +9,7 @@ namespace detail {
 struct Recording {
   bool enabled = true;
   bool check_finite = false;
+  bool keep_values = false;  ///< recorded nodes keep every value, to be computed again (gradcheck)
 };
 inline constinit thread_local Recording recording;
 

@@ -1,0 +1,210 @@
+#include "autodiff/operator.hpp"
+
+#include <doctest/doctest.h>
+
+#include <xtensor/xio.hpp>
+
+#include "autodiff/autodiff.hpp"
+#include "autodiff/graph/samples.hpp"
+#include "autodiff/tensor/random.hpp"
+
+using namespace wengert;
+
+namespace {
+
+Tensor f64(const Nested& v) { return tensor(v, DType::float64); }
+
+const Operator& soft_clip() {
+  static const Operator op =
+      elementwise({.name = "soft_clip",
+                   .forward = [](auto x) { return x / (1.0 + abs(x)); },
+                   .derivative = [](auto x, auto /*y*/) { return square(1.0 / (1.0 + abs(x))); },
+                   .samples =
+                       [] {
+                         return Samples{random::normal({2, 3})};
+                       }});
+  return op;
+}
+
+const Operator& differences() {
+  static const Operator op = define_operator({.name = "differences",
+                                              .shape =
+                                                  [](Shapes in) {
+                                                    return Shape{in[0][0], in[1][0]};
+                                                  },
+                                              .forward =
+                                                  [](const XArrays<double>& in, XArray<double>& out) {
+                                                    xt::noalias(out) =
+                                                        xt::view(in[0], xt::all(), xt::newaxis()) -
+                                                        xt::view(in[1], xt::newaxis(), xt::all());
+                                                  },
+                                              .vjp =
+                                                  [](const Call&, const Tensor& g) {
+                                                    return Tensors{sum(g, 1), -sum(g, 0)};
+                                                  },
+                                              .samples =
+                                                  [] {
+                                                    return Samples{random::normal({3}), random::normal({4})};
+                                                  }});
+  return op;
+}
+
+// exp(sum(x)): a generic body that serves both floating types, and a rule that reads the result.
+const Operator& exp_sum() {
+  static const Operator op = define_operator(
+      {.name = "exp_sum",
+       .doc = "exp(sum(x))",
+       .shape = [](Shapes) { return Shape{}; },
+       .forward = [](const auto& in, auto& out) { out() = std::exp(xt::sum(in[0])()); },
+       .reads = 0,
+       .vjp = [](const Call& call,
+                 const Tensor& g) { return Tensors{broadcast_to(g * call.output(), call.shape(0))}; },
+       .samples =
+           [] {
+             return Samples{samples::values({4})}
+                 .with({samples::values({2, 2})})
+                 .with({samples::values({0})});
+           }});
+  return op;
+}
+
+UserOperatorSpec spec(const char* name) {
+  return {.name = name,
+          .shape = [](Shapes in) { return in[0]; },
+          .forward = [](const XArrays<double>& in, XArray<double>& out) { xt::noalias(out) = 2.0 * in[0]; },
+          .vjp = [](const Call&, const Tensor& g) { return Tensors{2.0 * g}; },
+          .samples = [] { return Samples{samples::values({3})}; }};
+}
+
+}  // namespace
+
+TEST_CASE("an elementwise operator of one's own passes the battery and computes") {
+  const OperatorReport report = check_operator(soft_clip());
+  CHECK(report.checks > 50);
+  CHECK(soft_clip()(f64({1.0, -3.0})).to_vector<double>() == std::vector<double>{0.5, -0.75});
+  const Tensor x = variable(f64({1.0}));
+  CHECK(gradients(sum(soft_clip()(x)), {x})[0].item<double>() == 0.25);
+}
+
+TEST_CASE("an operator with an xtensor body passes the battery and computes") {
+  check_operator(differences());
+  const Tensor y = differences()(f64({1.0, 2.0}), f64({10.0, 20.0, 30.0}));
+  CHECK(y.shape() == Shape{2, 3});
+  CHECK(y.to_vector<double>() == std::vector<double>{-9, -19, -29, -8, -18, -28});
+  CHECK(y.dtype() == DType::float64);
+  CHECK(differences()(tensor({1.0}), tensor({2.0})).dtype() == DType::float32);
+  CHECK(differences()(tensor({1.0}), f64({2.0})).dtype() == DType::float64);
+  check_operator(exp_sum());
+  CHECK(exp_sum()(tensor({0.5, -0.5})).item<float>() == 1.0f);
+}
+
+TEST_CASE("the operator is in the table, in graphs, and its derivatives of higher order follow") {
+  CHECK(find_operator("differences") == &differences().definition());
+  const Tensor x = variable(f64({0.3, 0.1}));
+  const Tensor y = exp_sum()(x);
+  CHECK(y.made_by()->name == "exp_sum");
+  const Tensor g = gradients(y, {x}, {.create_graph = true})[0];
+  const Tensor h = gradients(sum(g), {x}, {.create_graph = true})[0];
+  CHECK(h.to_vector<double>()[1] == doctest::Approx(2 * std::exp(0.4)).epsilon(1e-14));
+}
+
+TEST_CASE("errors of an own operator name it and the line: missing inputs, axes, another shape") {
+  const auto fails = [](auto&& f, const std::string& text) {
+    try {
+      f();
+      return false;
+    } catch (const Error& e) {
+      INFO(e.what());
+      CHECK(std::string(e.what()).find(text) != std::string::npos);
+      CHECK(std::string(e.what()).find("(operator_test.cpp:") != std::string::npos);
+      return true;
+    }
+  };
+  CHECK(fails([] { differences()(f64(1.0), f64({1.0})); },
+              "differences: needs axis 0 of input 0: a is float64[], b is float64[1]"));
+  CHECK(fails([] { differences()(f64({1.0})); }, "differences: takes 2 tensors, got 1"));
+  CHECK(fails([] { differences()(f64({1.0}), f64({1.0}), f64({1.0})); }, "takes 2 tensors, got 3"));
+  UserOperatorSpec wrong = spec("wrong_shape");
+  wrong.shape = [](Shapes) { return Shape{2, 5}; };
+  const Operator op = define_operator(wrong);
+  CHECK(fails([&] { op(f64({1.0, 2.0, 3.0})); }, "wrong_shape: its forward rule"));
+  UserOperatorSpec transposed = spec("transposed_shape");
+  transposed.shape = [](Shapes in) { return Shape{in[0][1], in[0][0]}; };
+  const Operator op2 = define_operator(transposed);
+  CHECK(fails([&] { op2(samples::values({2, 3})); }, "made another shape than [3, 2]"));
+}
+
+TEST_CASE("registration refuses a missing derivative, missing samples, and a name that is taken") {
+  UserOperatorSpec s = spec("no_vjp");
+  s.vjp = nullptr;
+  CHECK_THROWS_WITH_AS(define_operator(s), "no_vjp: the operator has no derivative rule (.vjp)", ValueError);
+  s = spec("no_samples");
+  s.samples = nullptr;
+  CHECK_THROWS_AS(define_operator(s), ValueError);
+  s = spec("no_shape");
+  s.shape = nullptr;
+  CHECK_THROWS_AS(define_operator(s), ValueError);
+  s = spec("constant_without_reason");
+  s.vjp = nullptr;
+  s.differentiable = false;
+  CHECK_THROWS_AS(define_operator(s), ValueError);
+  CHECK_THROWS_AS(define_operator(spec("tanh")), ValueError);
+  define_operator(spec("taken"));
+  CHECK_THROWS_WITH_AS(define_operator(spec("taken")), "taken: an operator of this name exists already",
+                       ValueError);
+  CHECK_THROWS_AS(elementwise({.name = "no_derivative", .forward = [](auto x) { return x * x; }}),
+                  ValueError);
+  CHECK(find_operator("no_vjp") == nullptr);
+  CHECK(find_operator("no_derivative") == nullptr);
+}
+
+TEST_CASE("check_operator throws with a report that names the wrong derivative") {
+  UserOperatorSpec s = spec("wrong_factor");
+  s.vjp = [](const Call&, const Tensor& g) { return Tensors{3.0 * g}; };
+  const Operator op = define_operator(s);
+  try {
+    check_operator(op);
+    FAIL("passed");
+  } catch (const ValueError& e) {
+    const std::string text = e.what();
+    CHECK(text.find("check_operator: wrong_factor: ") == 0);
+    CHECK(text.find("derivative with float64[3]") != std::string::npos);
+    CHECK(text.find("operator_test.cpp:") != std::string::npos);
+  }
+  const Operator clip = elementwise({.name = "wrong_clip",
+                                     .forward = [](auto x) { return x / (1.0 + abs(x)); },
+                                     .derivative = [](auto x, auto) { return 1.0 / (1.0 + abs(x)); },
+                                     .samples = [] { return samples::reals(); }});
+  CHECK_THROWS_AS(check_operator(clip), ValueError);
+}
+
+TEST_CASE("defining and checking an operator with random samples leaves the program's random numbers alone") {
+  random::seed(5);
+  const double expected = random::normal({1}, DType::float64).item<double>();
+  random::seed(5);
+  UserOperatorSpec s = spec("random_samples");
+  s.samples = [] { return Samples{random::normal({3})}; };
+  check_operator(define_operator(s));
+  CHECK(random::normal({1}, DType::float64).item<double>() == expected);
+}
+
+TEST_CASE("positions and masks reach an own operator as they are") {
+  const Operator pick =
+      define_operator({.name = "pick_rows",
+                       .shape = [](Shapes in) { return Shape{in[1][0]}; },
+                       .forward =
+                           [](const XArrays<double>& in, XArray<double>& out) {
+                             for (std::size_t i = 0; i < out.size(); ++i)
+                               out(i) = in[0](static_cast<std::size_t>(in[1](i)));
+                           },
+                       .vjp =
+                           [](const Call& call, const Tensor& g) {
+                             return Tensors{take_transposed(g, call.input(1), call.shape(0), 0), Tensor()};
+                           },
+                       .samples =
+                           [] {
+                             return Samples{samples::values({4}), tensor({3, 0, 3})};
+                           }});
+  check_operator(pick);
+  CHECK(pick(tensor({1.0, 2.0}), tensor({1, 1, 0})).dtype() == DType::float32);
+}
