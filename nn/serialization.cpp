@@ -12,7 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "autodiff/ops/structure.hpp"
-#include "nn/durable_file.hpp"
+#include "autodiff/tensor/durable_file.hpp"
 
 static_assert(std::endian::native == std::endian::little, "the format is little-endian");
 
@@ -290,7 +290,7 @@ void save_safetensors(const NamedTensors& tensors, const std::string& path, cons
   const std::string header = header_text(sorted, metadata);
   const std::uint64_t length = header.size();
   if (length > longest_header) throw ValueError("save_safetensors", "names and texts are longer than 100 MB");
-  detail::DurableFile file(path);
+  wengert::detail::DurableFile file(path);
   file.write(&length, sizeof length);
   file.write(header.data(), header.size());
   for (const NamedTensor& t : sorted) file.write(t.tensor.impl().data, byte_size(t.tensor));
