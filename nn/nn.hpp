@@ -3,6 +3,10 @@
 /// \file
 /// Networks: modules, losses, optimizers, data, files, progress.
 
+#include "nn/data/dataset.hpp"
+#include "nn/data/idx.hpp"
+#include "nn/data/loader.hpp"
+#include "nn/data/mnist1d.hpp"
 #include "nn/initializers.hpp"
 #include "nn/layers/activations.hpp"
 #include "nn/layers/linear.hpp"
