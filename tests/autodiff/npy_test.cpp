@@ -34,6 +34,7 @@ struct Folder {
 };
 
 void write(const std::string& path, const std::string& bytes) {
+  fs::remove(path);  // a fresh file costs nothing; a truncated one may be written through to the disk
   std::ofstream(path, std::ios::binary) << bytes;
 }
 
