@@ -112,7 +112,8 @@ class Tensor {
   detail::TensorImpl* impl_ = nullptr;
 };
 
-/// NumPy's layout of the elements: rows in brackets, aligned columns, long axes shortened to their ends.
+/// The text that print() gives for the same array in NumPy 2.4: rows in brackets, aligned columns, 8 digits
+/// behind the point at most, axes of more than 1000 elements in all shortened to their ends.
 std::string to_string(const Tensor& x);
 std::ostream& operator<<(std::ostream& out, const Tensor& x);
 /// "float32[64, 784]".
