@@ -43,18 +43,18 @@ namespace {
 [[maybe_unused]] Meta product_meta(const Call& call) {
   const auto& flags = call.attrs<MatmulAttributes>();
   const Shape &a = call.shape(0), &b = call.shape(1);
-  if (call.dtype(0) != call.dtype(1)) detail::fail_dtypes(call, "the element types differ");
-  if (call.dtype(0) == DType::bool_) detail::fail_dtypes(call, "bool matrices are not multiplied");
+  Meta meta{call.dtype(0), {}};  // filled in place: a copy of a shape just written stalls
+  if (call.dtype(1) != meta.dtype) detail::fail_dtypes(call, "the element types differ");
+  if (meta.dtype == DType::bool_) detail::fail_dtypes(call, "bool matrices are not multiplied");
   if (a.empty() || b.empty()) detail::fail_shapes(call, "a number is no matrix");
   const std::int64_t inner_a = a.size() == 1 ? a[0] : a.back(flags.transpose_a ? 1 : 0);
   const std::int64_t inner_b = b.size() == 1 ? b[0] : b.back(flags.transpose_b ? 0 : 1);
   if (inner_a != inner_b) detail::fail_shapes(call, "inner dimensions differ");
-  Shape shape;
-  if ((a.size() > 2 || b.size() > 2) && !broadcast(batch_of(a), batch_of(b), shape))
+  if ((a.size() > 2 || b.size() > 2) && !broadcast(batch_of(a), batch_of(b), meta.shape))
     detail::fail_shapes(call, "the batches don't broadcast");
-  if (a.size() > 1) shape.push_back(a.back(flags.transpose_a ? 0 : 1));
-  if (b.size() > 1) shape.push_back(b.back(flags.transpose_b ? 1 : 0));
-  return {call.dtype(0), shape};
+  if (a.size() > 1) meta.shape.push_back(a.back(flags.transpose_a ? 0 : 1));
+  if (b.size() > 1) meta.shape.push_back(b.back(flags.transpose_b ? 1 : 0));
+  return meta;
 }
 
 // --------------------------------------------------------------------------------------------------- kernel

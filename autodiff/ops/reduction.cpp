@@ -7,6 +7,7 @@
 #include "autodiff/graph/define.hpp"
 #include "autodiff/graph/samples.hpp"
 #include "autodiff/kernels/argmax.hpp"
+#include "autodiff/kernels/columns.hpp"
 #include "autodiff/kernels/reduce.hpp"
 #include "autodiff/ops/arithmetic.hpp"
 #include "autodiff/ops/logic.hpp"
@@ -100,6 +101,9 @@ namespace {
 
 // -------------------------------------------------------------------------------------------------- kernels
 
+/// Whether a set of axes is the first ones: the rest are the columns of a matrix.
+constexpr bool leading(unsigned axes) { return (axes & (axes + 1)) == 0; }
+
 /// K::run<T> for the element type of the input; `lowest` is the first type that it takes.
 template <class K, DType lowest>
 void typed(const Call& call, detail::TensorImpl& out) {
@@ -120,8 +124,15 @@ void typed(const Call& call, detail::TensorImpl& out) {
 struct Sum {
   template <class T>
   static void run(const Call& call, detail::TensorImpl& out) {
-    kernels::sum(out.as<T>(), call[0].as<T>(), call[0].shape, call[0].strides,
-                 call.attrs<ReduceAttributes>().axes.bits);
+    const detail::TensorImpl& x = call[0];
+    const unsigned axes = call.attrs<ReduceAttributes>().axes.bits;
+    if (x.contiguous && out.size == 1) {
+      *out.as<T>() = kernels::reduce_all(kernels::Plus{}, kernels::Identity{}, x.as<T>(), x.size);
+      return;
+    }
+    if (x.contiguous && leading(axes) && out.size > 0 && x.size <= kernels::few_rows * out.size)
+      return kernels::sum_columns(out.as<T>(), x.as<T>(), x.size / out.size, out.size);
+    kernels::sum(out.as<T>(), x.as<T>(), x.shape, x.strides, axes);
   }
 };
 
@@ -129,8 +140,9 @@ struct Mean {
   template <class T>
   static void run(const Call& call, detail::TensorImpl& out) {
     Sum::run<T>(call, out);
+    if (out.size == 0) return;
     T* const y = out.as<T>();
-    const T n = static_cast<T>(out.size == 0 ? 0 : call[0].size / out.size);
+    const T n = static_cast<T>(call[0].size / out.size);
     for (std::int64_t i = 0; i < out.size; ++i) y[i] /= n;
   }
 };
@@ -193,7 +205,7 @@ struct Argmax {
 /// A value of the result's shape with the reduced axes back in place, of length 1. Leading ones come back by
 /// broadcasting.
 [[maybe_unused]] Tensor kept(const Call& call, const Tensor& y, AxisSet axes, bool keepdims) {
-  if (keepdims || (axes.bits & (axes.bits + 1)) == 0) return y;
+  if (keepdims || leading(axes.bits)) return y;
   return reshape(y, without(call.shape(0), axes, true), call.where);
 }
 
