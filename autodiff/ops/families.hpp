@@ -11,7 +11,11 @@
   FAMILY(structure)                       \
   FAMILY(reduction)                       \
   FAMILY(softmax)                         \
-  FAMILY(linear)
+  FAMILY(linear)                          \
+  FAMILY(reshaping)                       \
+  FAMILY(joining)                         \
+  FAMILY(slicing)                         \
+  FAMILY(indexing)
 
 namespace wengert::detail {
 /// Defines all built-in operators, once, with the kernels of the instruction set that the CPU has.

@@ -1,19 +1,18 @@
 #include "autodiff/ops/structure.hpp"
 
-#include <climits>
+#include <utility>
 
 #include "autodiff/graph/apply.hpp"
 #include "autodiff/graph/define.hpp"
 #include "autodiff/graph/samples.hpp"
 #include "autodiff/kernels/copy.hpp"
-#include "autodiff/ops/indexing.hpp"
 #include "autodiff/ops/reduction.hpp"
 
 namespace wengert {
 namespace {
 
-const OperatorDefinition *alias_, *stop_gradient_, *cast_, *cast_to_discrete_, *contiguous_, *reshape_,
-    *transpose_, *permute_dims_, *broadcast_to_, *squeeze_, *expand_dims_;
+const OperatorDefinition *alias_, *stop_gradient_, *cast_, *cast_to_discrete_, *contiguous_, *transpose_,
+    *permute_dims_, *broadcast_to_;
 
 struct CastAttributes {
   DType dtype;
@@ -39,52 +38,7 @@ struct PermuteAttributes {
   }
 };
 
-struct SqueezeAttributes {
-  AxisSet axes;
-  template <class V>
-  void visit(V&& v) const {
-    v("axes", axes);
-  }
-};
-
-struct AxisAttributes {
-  std::int64_t axis;
-  template <class V>
-  void visit(V&& v) const {
-    v("axis", axis);
-  }
-};
-
 [[maybe_unused]] Meta same(const Call& call) { return {call.dtype(0), call.shape(0)}; }
-
-// The strides under which x's elements, where they lie, read as `shape`: possible as long as no axis of the
-// new shape runs across a gap of the old one.
-[[maybe_unused]] bool view_strides(const detail::TensorImpl& x, const Shape& shape, Strides& strides) {
-  strides = contiguous_strides(shape);
-  if (x.contiguous) return true;
-  Shape dims;
-  Strides steps;
-  for (int i = 0; i < x.shape.size(); ++i)
-    if (x.shape[i] != 1) dims.push_back(x.shape[i]), steps.push_back(x.strides[i]);
-  for (int from = 0, to = 0; from < dims.size();) {
-    // The next groups of old and new axes with as many elements.
-    int from_end = from + 1, to_end = to + 1;
-    std::int64_t old_count = dims[from], new_count = shape[to];
-    while (old_count != new_count) {
-      if (old_count < new_count)
-        old_count *= dims[from_end++];
-      else
-        new_count *= shape[to_end++];
-    }
-    for (int i = from; i + 1 < from_end; ++i)
-      if (steps[i] != steps[i + 1] * dims[i + 1]) return false;
-    std::int64_t step = steps[from_end - 1];
-    for (int i = to_end; i-- > to; step *= shape[i]) strides[i] = step;
-    from = from_end;
-    to = to_end;
-  }
-  return true;
-}
 
 [[maybe_unused]] bool is_permutation(const Shape& axes, int ndim) {
   unsigned seen = 0;
@@ -231,129 +185,6 @@ void casts() {
   });
 }
 
-// Other shapes of the same elements.
-void reshapes() {
-  const auto reshape_back = [](const Call& call, const Tensor& g) {
-    return Tensors{reshape(g, call.shape(0), call.where)};
-  };
-  const auto reshape_tangent = [](const Call& call, const Tensors& t) {
-    return reshape(t[0], call.result->shape, call.where);
-  };
-  const auto reshaped = [](const Call& call, const Meta& meta) {
-    const detail::TensorImpl& x = call[0];
-    Strides strides;
-    if (view_strides(x, meta.shape, strides))
-      return detail::new_view(*call.inputs[0], meta.shape, strides, 0);
-    detail::TensorImpl* out = detail::new_tensor(meta.dtype, meta.shape);
-    kernels::copy(out->data, contiguous_strides(x.shape), x.data, x.strides, x.shape,
-                  static_cast<int>(item_size(x.dtype)));
-    return out;
-  };
-  reshape_ = define({
-      .name = "reshape",
-      .doc = "the elements of x, in row-major order, under another shape",
-      .attributes = attributes_of<ShapeAttributes>,
-      .infer =
-          [](const Call& call) {
-            const Shape& shape = call.attrs<ShapeAttributes>().shape;
-            bool fits = shape.elements() == call[0].size;
-            for (const std::int64_t d : shape) fits &= d >= 0;
-            if (!fits)
-              detail::fail_shapes(call, "the " + std::to_string(call[0].size) +
-                                            " elements don't fit into the shape " + to_string(shape));
-            return Meta{call.dtype(0), shape};
-          },
-      .view = reshaped,
-      .vjp = reshape_back,
-      .jvp = reshape_tangent,
-      .samples =
-          [] {
-            return Samples()
-                .with({samples::values({2, 3})}, ShapeAttributes{{3, 2}})
-                .with({samples::values({2, 6})}, ShapeAttributes{{2, 1, 3, 2}})
-                .with({samples::values({})}, ShapeAttributes{{1, 1}})
-                .with({samples::values({1})}, ShapeAttributes{{}})
-                .with({samples::values({0, 3})}, ShapeAttributes{{2, 0}});
-          },
-      .errors =
-          [] {
-            return Samples()
-                .with({samples::values({2, 3})}, ShapeAttributes{{4}})
-                .fails_with("the 6 elements don't fit into the shape [4]: x is float64[2, 3]");
-          },
-  });
-  squeeze_ = define({
-      .name = "squeeze",
-      .doc = "x without the given axes of length 1",
-      .attributes = attributes_of<SqueezeAttributes>,
-      .infer =
-          [](const Call& call) {
-            const AxisSet axes = call.attrs<SqueezeAttributes>().axes;
-            Meta meta{call.dtype(0), {}};
-            for (int i = 0; i < call.shape(0).size(); ++i) {
-              if (!axes.contains(i))
-                meta.shape.push_back(call.shape(0)[i]);
-              else if (call.shape(0)[i] != 1)
-                detail::fail_shapes(call, "axis " + std::to_string(i) + " has length " +
-                                              std::to_string(call.shape(0)[i]) + ", not 1");
-            }
-            return meta;
-          },
-      .view = reshaped,
-      .vjp = reshape_back,
-      .jvp = reshape_tangent,
-      .samples =
-          [] {
-            return Samples()
-                .with({samples::values({1, 3, 1})}, SqueezeAttributes{{0b101}})
-                .with({samples::values({2, 1})}, SqueezeAttributes{{0b10}})
-                .with({samples::values({1})}, SqueezeAttributes{{0b1}})
-                .with({samples::values({0, 1})}, SqueezeAttributes{{0b10}});
-          },
-      .errors =
-          [] {
-            return Samples()
-                .with({samples::values({2, 3})}, SqueezeAttributes{{0b10}})
-                .fails_with("axis 1 has length 3, not 1: x is float64[2, 3]");
-          },
-  });
-  expand_dims_ = define({
-      .name = "expand_dims",
-      .doc = "x with a new axis of length 1",
-      .attributes = attributes_of<AxisAttributes>,
-      .infer =
-          [](const Call& call) {
-            const std::int64_t axis = call.attrs<AxisAttributes>().axis;
-            const Shape& shape = call.shape(0);
-            if (axis < 0 || axis > shape.size())
-              detail::fail_shapes(call, "no axis of the result is " + std::to_string(axis));
-            Meta meta{call.dtype(0), {}};
-            for (int i = 0; i <= shape.size(); ++i) {
-              if (i == axis) meta.shape.push_back(1);
-              if (i < shape.size()) meta.shape.push_back(shape[i]);
-            }
-            return meta;
-          },
-      .view = reshaped,
-      .vjp = reshape_back,
-      .jvp = reshape_tangent,
-      .samples =
-          [] {
-            return Samples()
-                .with({samples::values({2, 3})}, AxisAttributes{1})
-                .with({samples::values({2, 3})}, AxisAttributes{2})
-                .with({samples::values({})}, AxisAttributes{0})
-                .with({samples::values({0, 3})}, AxisAttributes{0});
-          },
-      .errors =
-          [] {
-            return Samples()
-                .with({samples::values({2, 3})}, AxisAttributes{3})
-                .fails_with("no axis of the result is 3: x is float64[2, 3]");
-          },
-  });
-}
-
 void permutations() {
   transpose_ = define({
       .name = "transpose",
@@ -472,7 +303,6 @@ void repeats() {
 void structure() {
   identities();
   casts();
-  reshapes();
   permutations();
   repeats();
 }
@@ -497,30 +327,6 @@ Tensor cast(const Tensor& x, DType dtype, SourceLocation where) {
 
 Tensor contiguous(const Tensor& x, SourceLocation where) {
   return x.is_contiguous() ? x : apply_op(*contiguous_, {x}, nullptr, where);
-}
-
-Tensor reshape(const Tensor& x, const Shape& shape, SourceLocation where) {
-  if (shape == x.shape()) return x;
-  ShapeAttributes attributes{shape};
-  int unknown = -1;
-  std::int64_t known = 1;
-  for (int i = 0; i < shape.size(); ++i) {
-    if (shape[i] != -1) {
-      known *= shape[i];
-    } else if (unknown < 0) {
-      unknown = i;
-    } else {
-      throw ShapeError("reshape", "only one entry of " + to_string(shape) + " may be -1: x is " + describe(x),
-                       where);
-    }
-  }
-  if (unknown >= 0) {
-    if (known <= 0 || x.size() % known != 0)
-      throw ShapeError("reshape",
-                       "no length fits for the -1 of " + to_string(shape) + ": x is " + describe(x), where);
-    attributes.shape[unknown] = x.size() / known;
-  }
-  return apply_op(*reshape_, {x}, &attributes, where);
 }
 
 Tensor transpose(const Tensor& x, SourceLocation where) { return apply_op(*transpose_, {x}, nullptr, where); }
@@ -561,25 +367,6 @@ Tensor sum_to(const Tensor& x, const Shape& shape, SourceLocation where) {
   for (int i = 0; i < from.size(); ++i)
     if (i < leading || shape[i - leading] != from[i]) axes.push_back(i);
   return reshape(sum(x, Axes(axes), false, where), shape, where);
-}
-
-Tensor squeeze(const Tensor& x, const Axes& axes, SourceLocation where) {
-  SqueezeAttributes attributes{};
-  if (axes.all()) {
-    for (int i = 0; i < x.ndim(); ++i)
-      if (x.shape()[i] == 1) attributes.axes.add(i);
-  } else {
-    attributes.axes.bits = detail::resolve_axes("squeeze", axes, x.dtype(), x.shape(), where);
-  }
-  return attributes.axes.bits == 0 ? x : apply_op(*squeeze_, {x}, &attributes, where);
-}
-
-Tensor expand_dims(const Tensor& x, int axis, SourceLocation where) {
-  const AxisAttributes attributes{axis < 0 ? axis + x.ndim() + 1 : axis};
-  if (attributes.axis < 0)
-    throw ShapeError("expand_dims",
-                     "no axis of the result is " + std::to_string(axis) + ": x is " + describe(x), where);
-  return apply_op(*expand_dims_, {x}, &attributes, where);
 }
 
 #endif
