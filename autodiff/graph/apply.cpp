@@ -114,8 +114,8 @@ Meta infer_elementwise(const Call& call) {
 
 namespace {
 
-// The result's header. Elementwise operators whose inputs have one shape, or are numbers or rows beside it, need no
-// general shape rule: they are most calls of a small network.
+// The result's header. Elementwise operators whose inputs have one shape, or are numbers or rows beside it,
+// need no general shape rule: they are most calls of a small network.
 TensorImpl* new_result(const Call& call) {
   const OperatorDefinition& op = call.op;
   if (op.elementwise) {
@@ -208,11 +208,21 @@ DType lift(DType dtype, DType at_least) {
 
 }  // namespace
 
+namespace {
+
+void need_tensor(const OperatorDefinition& op, const Operand& x, int argument) {
+  if (x.is_tensor() && !x.tensor().defined())
+    throw GraphError(op.name, "argument " + std::to_string(argument) + " is an empty tensor", x.where());
+}
+
+}  // namespace
+
 Tensor apply_elementwise(const OperatorDefinition& op, const Operand& a, DType at_least) {
   if (a.is_tensor() && a.tensor().defined() && a.tensor().dtype() >= at_least) {
     detail::TensorImpl* inputs[] = {a.tensor().get()};
     return apply_op(op, inputs, 1, nullptr, a.where());
   }
+  need_tensor(op, a, 0);
   if (a.is_tensor()) {
     const Tensor x = detail::as_tensor(a, lift(a.tensor().dtype(), at_least));
     return apply_op(op, {x}, nullptr, a.where());
@@ -228,6 +238,8 @@ Tensor apply_elementwise(const OperatorDefinition& op, const Operand& a, const O
     if (inputs[0]->dtype == inputs[1]->dtype && inputs[0]->dtype >= at_least)
       return apply_op(op, inputs, 2, nullptr, a.where());
   }
+  need_tensor(op, a, 0);
+  need_tensor(op, b, 1);
   const DType dtype = lift(detail::common_dtype(a, b), at_least);
   const Tensor x = detail::as_tensor(a, dtype);
   const Tensor y = detail::as_tensor(b, dtype);

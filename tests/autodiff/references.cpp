@@ -420,7 +420,14 @@ const std::map<std::string, Rule>& rules() {
        })},
       {"matmul",
        [](const Arguments& args) {
-         Array a(args.in(0)), b(args.in(1));
+         const auto matrix = [&](std::size_t i, const char* transposed) {
+           Shape axes;
+           for (int axis = 0; axis < args.in(i).ndim(); ++axis) axes.push_back(axis);
+           if (args.flag(transposed) && axes.size() >= 2)
+             std::swap(axes[axes.size() - 1], axes[axes.size() - 2]);
+           return Array(permuted(args.in(i), axes));
+         };
+         Array a = matrix(0, "transpose_a"), b = matrix(1, "transpose_b");
          const bool row = a.shape.size() == 1, column = b.shape.size() == 1;
          if (row) a.shape = {1, a.shape[0]};
          if (column) b.shape = {b.shape[0], 1};
