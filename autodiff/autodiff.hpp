@@ -6,6 +6,7 @@
 
 #include "autodiff/backward/gradients.hpp"
 #include "autodiff/gradcheck/gradcheck.hpp"
+#include "autodiff/graph/print.hpp"
 #include "autodiff/graph/recording.hpp"
 #include "autodiff/ops/ops.hpp"
 #include "autodiff/tensor/creation.hpp"

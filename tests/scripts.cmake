@@ -24,6 +24,11 @@ foreach(isa IN LISTS WENGERT_EXTRA_ISAS)
   endif()
 endforeach()
 
+add_executable(safetensors_files scripts/safetensors_files.cpp)
+wengert_own_target(safetensors_files)
+target_link_libraries(safetensors_files PRIVATE wengert::nn)
+wengert_script_test(safetensors_python ${scripts}/safetensors_python $<TARGET_FILE:safetensors_files>)
+
 file(GLOB must_not_compile CONFIGURE_DEPENDS compile_fail/*.cpp)
 foreach(file IN LISTS must_not_compile)
   get_filename_component(name "${file}" NAME_WE)

@@ -301,12 +301,14 @@ void linear() {
 
 #ifndef WENGERT_VARIANT
 
-Tensor matmul(const Operand& a, const Operand& b) {
-  constexpr MatmulAttributes plain{false, false};
+Tensor matmul(const Operand& a, const Operand& b) { return matmul(a, b, {}); }
+
+Tensor matmul(const Operand& a, const Operand& b, const MatmulOptions& options) {
+  const MatmulAttributes flags{options.transpose_a, options.transpose_b};
   if (a.is_tensor() && b.is_tensor() && a.tensor().dtype() == b.tensor().dtype())
-    return apply_op(*matmul_, {a.tensor(), b.tensor()}, &plain, a.where());
+    return apply_op(*matmul_, {a.tensor(), b.tensor()}, &flags, a.where());
   const DType dtype = detail::common_dtype(a, b);
-  return apply_op(*matmul_, {detail::as_tensor(a, dtype), detail::as_tensor(b, dtype)}, &plain, a.where());
+  return apply_op(*matmul_, {detail::as_tensor(a, dtype), detail::as_tensor(b, dtype)}, &flags, a.where());
 }
 
 #endif

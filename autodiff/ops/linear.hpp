@@ -18,4 +18,13 @@ namespace wengert {
 ///     Tensor y = matmul(x, w) + b;    // [64, 784] times [784, 128], and a bias of [128]
 Tensor matmul(const Operand& a, const Operand& b);
 
+struct MatmulOptions {
+  bool transpose_a = false;
+  bool transpose_b = false;
+};
+/// The product of matrices that are taken with their last two axes exchanged: matmul(a, swapaxes(b, -1, -2))
+/// without the view, and with cotangents that lie as the operands do. A vector is taken as it is.
+/// Example: matmul(x, w, {.transpose_b = true}) is x w^T.
+Tensor matmul(const Operand& a, const Operand& b, const MatmulOptions& options);
+
 }  // namespace wengert

@@ -4,7 +4,6 @@
 
 #include "autodiff/ops/arithmetic.hpp"
 #include "autodiff/ops/linear.hpp"
-#include "autodiff/ops/structure.hpp"
 #include "autodiff/tensor/random.hpp"
 
 namespace wengert::nn {
@@ -40,7 +39,7 @@ Tensor Linear::forward(const Tensor& x) const {
         text(w.shape()[1], w.shape()[0]),
         "x is " + describe(x) + ", the weight " + describe(w) + "; cast x, or convert the module with to()",
         where);
-  const Tensor y = matmul(Operand(x, where), transpose(w, where));
+  const Tensor y = matmul(Operand(x, where), w, {.transpose_b = true});
   return bias.defined() ? add(Operand(y, where), bias.value()) : y;
 }
 
