@@ -10,6 +10,7 @@
   FAMILY(updates)                         \
   FAMILY(structure)                       \
   FAMILY(reduction)                       \
+  FAMILY(statistics)                      \
   FAMILY(softmax)                         \
   FAMILY(linear)                          \
   FAMILY(reshaping)                       \

@@ -7,5 +7,6 @@
 #include "autodiff/ops/math.hpp"
 #include "autodiff/ops/reduction.hpp"
 #include "autodiff/ops/softmax.hpp"
+#include "autodiff/ops/statistics.hpp"
 #include "autodiff/ops/structure.hpp"
 #include "autodiff/ops/updates.hpp"

@@ -1,44 +1,14 @@
 #include "autodiff/ops/reduction.hpp"
 
-#include <algorithm>
-#include <limits>
-
-#include "autodiff/graph/apply.hpp"
-#include "autodiff/graph/define.hpp"
-#include "autodiff/graph/samples.hpp"
 #include "autodiff/kernels/argmax.hpp"
 #include "autodiff/kernels/columns.hpp"
 #include "autodiff/kernels/reduce.hpp"
 #include "autodiff/ops/arithmetic.hpp"
 #include "autodiff/ops/logic.hpp"
-#include "autodiff/ops/math.hpp"
-#include "autodiff/ops/scratch.hpp"
-#include "autodiff/ops/structure.hpp"
+#include "autodiff/ops/reduction_rules.hpp"
 
 namespace wengert {
 namespace {
-
-struct ReduceAttributes {
-  AxisSet axes;
-  bool keepdims;
-  template <class V>
-  void visit(V&& v) const {
-    v("axes", axes);
-    v("keepdims", keepdims);
-  }
-};
-
-struct VarAttributes {
-  AxisSet axes;
-  bool keepdims;
-  std::int64_t ddof;
-  template <class V>
-  void visit(V&& v) const {
-    v("axes", axes);
-    v("keepdims", keepdims);
-    v("ddof", ddof);
-  }
-};
 
 struct ArgmaxAttributes {
   std::int64_t axis;
@@ -50,37 +20,13 @@ struct ArgmaxAttributes {
   }
 };
 
-const OperatorDefinition *sum_, *mean_, *max_, *min_, *var_, *std_, *logsumexp_, *argmax_;
+const OperatorDefinition *sum_, *mean_, *max_, *min_, *argmax_;
 
 }  // namespace
 
 namespace ops {
 inline namespace WENGERT_ISA {
 namespace {
-
-// ---------------------------------------------------------------------------------------------- shape rules
-
-[[maybe_unused]] Shape without(const Shape& shape, AxisSet axes, bool keepdims) {
-  Shape result;
-  for (int i = 0; i < shape.size(); ++i) {
-    if (!axes.contains(i))
-      result.push_back(shape[i]);
-    else if (keepdims)
-      result.push_back(1);
-  }
-  return result;
-}
-
-[[maybe_unused]] Meta reduced(const Call& call, AxisSet axes, bool keepdims) {
-  const Shape& shape = call.shape(0);
-  if (axes.bits >> shape.size() != 0) detail::fail_shapes(call, "axes that the tensor does not have");
-  return {call.dtype(0), without(shape, axes, keepdims)};
-}
-
-[[maybe_unused]] Meta reduced_floating(const Call& call, AxisSet axes, bool keepdims) {
-  if (!is_floating(call.dtype(0))) detail::fail_dtypes(call, "takes float32 and float64");
-  return reduced(call, axes, keepdims);
-}
 
 [[maybe_unused]] Meta reduced_nonempty(const Call& call) {
   const auto& a = call.attrs<ReduceAttributes>();
@@ -91,35 +37,7 @@ namespace {
   return meta;
 }
 
-/// Number of entries behind each result.
-[[maybe_unused]] double count(const Call& call, AxisSet axes) {
-  std::int64_t n = 1;
-  for (int i = 0; i < call.shape(0).size(); ++i)
-    if (axes.contains(i)) n *= call.shape(0)[i];
-  return static_cast<double>(n);
-}
-
 // -------------------------------------------------------------------------------------------------- kernels
-
-/// Whether a set of axes is the first ones: the rest are the columns of a matrix.
-constexpr bool leading(unsigned axes) { return (axes & (axes + 1)) == 0; }
-
-/// K::run<T> for the element type of the input; `lowest` is the first type that it takes.
-template <class K, DType lowest>
-void typed(const Call& call, detail::TensorImpl& out) {
-  switch (call.dtype(0)) {
-    case DType::float32:
-      return K::template run<float>(call, out);
-    case DType::float64:
-      return K::template run<double>(call, out);
-    case DType::int64:
-      if constexpr (lowest <= DType::int64) K::template run<std::int64_t>(call, out);
-      return;
-    case DType::bool_:
-      if constexpr (lowest <= DType::bool_) K::template run<bool>(call, out);
-      return;
-  }
-}
 
 struct Sum {
   template <class T>
@@ -163,35 +81,6 @@ struct Min {
   }
 };
 
-struct Variance {
-  template <class T>
-  static void run(const Call& call, detail::TensorImpl& out) {
-    const auto& a = call.attrs<VarAttributes>();
-    Scratch scratch(out.dtype, out.shape);
-    kernels::variance(out.as<T>(), scratch.as<T>(), call[0].as<T>(), call[0].shape, call[0].strides,
-                      a.axes.bits, a.ddof);
-  }
-};
-
-struct Deviation {
-  template <class T>
-  static void run(const Call& call, detail::TensorImpl& out) {
-    Variance::run<T>(call, out);
-    using V = kernels::Native<T>;
-    T* const y = out.as<T>();
-    for (std::int64_t i = 0; i < out.size; i += V::width) sqrt(V::load(y + i)).store(y + i);
-  }
-};
-
-struct LogSumExp {
-  template <class T>
-  static void run(const Call& call, detail::TensorImpl& out) {
-    Scratch scratch(out.dtype, out.shape);
-    kernels::logsumexp(out.as<T>(), scratch.as<T>(), call[0].as<T>(), call[0].shape, call[0].strides,
-                       call.attrs<ReduceAttributes>().axes.bits);
-  }
-};
-
 struct Argmax {
   template <class T>
   static void run(const Call& call, detail::TensorImpl& out) {
@@ -202,20 +91,8 @@ struct Argmax {
 
 // ---------------------------------------------------------------------------------------------- derivatives
 
-/// A value of the result's shape with the reduced axes back in place, of length 1. Leading ones come back by
-/// broadcasting.
-[[maybe_unused]] Tensor kept(const Call& call, const Tensor& y, AxisSet axes, bool keepdims) {
-  if (keepdims || leading(axes.bits)) return y;
-  return reshape(y, without(call.shape(0), axes, true), call.where);
-}
-
 [[maybe_unused]] Tensor repeated(const Call& call, const Tensor& y, AxisSet axes, bool keepdims) {
   return broadcast_to(kept(call, y, axes, keepdims), call.shape(0), call.where);
-}
-
-[[maybe_unused]] Tensor mean_of(const Call& call, const Tensor& x, AxisSet axes) {
-  const ReduceAttributes a{axes, true};
-  return apply_op(*mean_, {x}, &a, call.where);
 }
 
 /// The cotangent of the largest (smallest) entries, in equal shares where several tie.
@@ -232,57 +109,7 @@ struct Argmax {
   return {where(tied, Operand(share, call.where), rest)};
 }
 
-[[maybe_unused]] Tensors variance_vjp(const Call& call, const Tensor& g) {
-  const auto& a = call.attrs<VarAttributes>();
-  const Tensor x = call.input(0);
-  const double divisor = std::max(count(call, a.axes) - static_cast<double>(a.ddof), 0.0);
-  const Tensor centred = subtract(Operand(x, call.where), mean_of(call, x, a.axes));
-  const Tensor scale = multiply(Operand(g, call.where), 2.0 / divisor);
-  return {multiply(Operand(centred, call.where), kept(call, scale, a.axes, a.keepdims))};
-}
-
-[[maybe_unused]] Tensors deviation_vjp(const Call& call, const Tensor& g) {
-  const auto& a = call.attrs<VarAttributes>();
-  const Tensor x = call.input(0), y = call.output();
-  const double divisor = std::max(count(call, a.axes) - static_cast<double>(a.ddof), 0.0);
-  const Tensor centred = subtract(Operand(x, call.where), mean_of(call, x, a.axes));
-  // The inner choice keeps the branch that is not taken finite, for derivatives of this one.
-  const Tensor constant = equal(Operand(y, call.where), 0.0);
-  const Tensor slope = divide(Operand(g, call.where), divisor * where(constant, Operand(1.0, call.where), y));
-  const Tensor scale = where(constant, Operand(0.0, call.where), slope);
-  return {multiply(Operand(centred, call.where), kept(call, scale, a.axes, a.keepdims))};
-}
-
-[[maybe_unused]] Tensors logsumexp_vjp(const Call& call, const Tensor& g) {
-  const auto& a = call.attrs<ReduceAttributes>();
-  const Tensor y = call.output();
-  // Where all entries are -inf, x - y would be NaN.
-  constexpr double infinity = std::numeric_limits<double>::infinity();
-  const Tensor shift = where(equal(Operand(y, call.where), -infinity), Operand(0.0, call.where), y);
-  const Tensor x = call.input(0);
-  const Tensor p = exp(subtract(Operand(x, call.where), kept(call, shift, a.axes, a.keepdims)), call.where);
-  return {multiply(Operand(p, call.where), kept(call, g, a.axes, a.keepdims))};
-}
-
 // -------------------------------------------------------------------------------------------------- samples
-
-constexpr AxisSet axis_0{1}, axis_1{2}, axis_2{4}, no_axis{0};
-
-template <class A>
-[[maybe_unused]] Samples reductions(A a) {
-  const auto over = [&](AxisSet axes, bool keepdims = false) {
-    a.axes = axes;
-    a.keepdims = keepdims;
-    return a;
-  };
-  return Samples()
-      .with({samples::values({3, 4})}, over({3}))
-      .with({samples::values({3, 4}, 1)}, over(axis_0))
-      .with({samples::values({3, 4}, 2)}, over(axis_1, true))
-      .with({samples::values({3, 2, 4}, 3)}, over({5}))
-      .with({samples::values({2, 3, 2}, 4)}, over(axis_1))
-      .with({samples::values({3}, 5)}, over({1}, true));
-}
 
 /// Shapes on which a maximum is not defined, or a variance not finite.
 template <class A>
@@ -295,19 +122,6 @@ template <class A>
       .with({samples::values({0, 3}, 7)}, over(axis_0))
       .with({samples::values({2, 0}, 8)}, over(axis_0))
       .with({samples::values({2, 3}, 9)}, over(no_axis));
-}
-
-template <class A>
-[[maybe_unused]] Samples axis_errors(A a) {
-  a.axes = axis_2;
-  return Samples()
-      .with({samples::values({2, 3})}, a)
-      .fails_with("axes that the tensor does not have: x is float64[2, 3]");
-}
-
-template <class A>
-[[maybe_unused]] Samples floating_errors(A a) {
-  return axis_errors(a).with({tensor({1, 2, 3})}, a).fails_with("takes float32 and float64: x is int64[3]");
 }
 
 [[maybe_unused]] Samples empty_errors() {
@@ -389,62 +203,6 @@ void reduction() {
       .samples = [] { return reductions(ReduceAttributes{}); },
       .errors = [] { return empty_errors(); },
   });
-  var_ = define({
-      .name = "var",
-      .doc = "sum of (x - mean)^2 over axes, divided by n - ddof",
-      .contract = "one element with ddof 1: NaN, derivative NaN",
-      .attributes = attributes_of<VarAttributes>,
-      .infer =
-          [](const Call& call) {
-            const auto& a = call.attrs<VarAttributes>();
-            return reduced_floating(call, a.axes, a.keepdims);
-          },
-      .kernel = typed<Variance, DType::float32>,
-      .reads = reads_inputs(0),
-      .vjp = variance_vjp,
-      .samples =
-          [] {
-            return reductions(VarAttributes{{}, false, 0});
-          },
-      .errors = [] { return floating_errors(VarAttributes{}); },
-  });
-  std_ = define({
-      .name = "std",
-      .doc = "square root of the variance of x over axes",
-      .contract = "a constant vector: 0; one element with ddof 1: NaN",
-      .attributes = attributes_of<VarAttributes>,
-      .infer =
-          [](const Call& call) {
-            const auto& a = call.attrs<VarAttributes>();
-            return reduced_floating(call, a.axes, a.keepdims);
-          },
-      .kernel = typed<Deviation, DType::float32>,
-      .reads = reads_inputs(0),
-      .reads_output = true,
-      .vjp = deviation_vjp,
-      .samples =
-          [] {
-            return reductions(VarAttributes{{}, false, 1});
-          },
-      .errors = [] { return floating_errors(VarAttributes{}); },
-  });
-  logsumexp_ = define({
-      .name = "logsumexp",
-      .doc = "log(sum(exp(x))) over axes",
-      .contract = "0 at -inf, also where all are -inf; NaN at +inf",
-      .attributes = attributes_of<ReduceAttributes>,
-      .infer =
-          [](const Call& call) {
-            const auto& a = call.attrs<ReduceAttributes>();
-            return reduced_floating(call, a.axes, a.keepdims);
-          },
-      .kernel = typed<LogSumExp, DType::float32>,
-      .reads = reads_inputs(0),
-      .reads_output = true,
-      .vjp = logsumexp_vjp,
-      .samples = [] { return reductions(ReduceAttributes{}); },
-      .errors = [] { return floating_errors(ReduceAttributes{}); },
-  });
   argmax_ = define({
       .name = "argmax",
       .doc = "position of the first largest entry of x along an axis",
@@ -486,28 +244,8 @@ void reduction() {
 
 #ifndef WENGERT_VARIANT
 
-namespace {
-
-/// x, and integers and bools as float64.
-Tensor floating(const Tensor& x, const SourceLocation& where) {
-  return is_floating(x.dtype()) ? x : cast(x, DType::float64, where);
-}
-
-Tensor reduce(const OperatorDefinition& op, const Tensor& x, const Axes& axes, bool keepdims,
-              const SourceLocation& where) {
-  const AxisSet bits{detail::resolve_axes(op.name.c_str(), axes, x.dtype(), x.shape(), where)};
-  const ReduceAttributes a{bits, keepdims};
-  return apply_op(op, {x}, &a, where);
-}
-
-Tensor deviation(const OperatorDefinition& op, const Tensor& x, const Axes& axes, bool keepdims, int ddof,
-                 const SourceLocation& where) {
-  const AxisSet bits{detail::resolve_axes(op.name.c_str(), axes, x.dtype(), x.shape(), where)};
-  const VarAttributes a{bits, keepdims, ddof};
-  return apply_op(op, {floating(x, where)}, &a, where);
-}
-
-}  // namespace
+using ops::floating;
+using ops::reduce;
 
 Tensor sum(const Tensor& x, const Axes& axes, bool keepdims, SourceLocation where) {
   if (x.dtype() == DType::bool_) return reduce(*sum_, cast(x, DType::int64, where), axes, keepdims, where);
@@ -521,15 +259,6 @@ Tensor max(const Tensor& x, const Axes& axes, bool keepdims, SourceLocation wher
 }
 Tensor min(const Tensor& x, const Axes& axes, bool keepdims, SourceLocation where) {
   return reduce(*min_, x, axes, keepdims, where);
-}
-Tensor var(const Tensor& x, const Axes& axes, bool keepdims, int ddof, SourceLocation where) {
-  return deviation(*var_, x, axes, keepdims, ddof, where);
-}
-Tensor std(const Tensor& x, const Axes& axes, bool keepdims, int ddof, SourceLocation where) {
-  return deviation(*std_, x, axes, keepdims, ddof, where);
-}
-Tensor logsumexp(const Tensor& x, const Axes& axes, bool keepdims, SourceLocation where) {
-  return reduce(*logsumexp_, floating(x, where), axes, keepdims, where);
 }
 Tensor argmax(const Tensor& x, SourceLocation where) {
   if (x.size() == 0) throw ValueError("argmax", "there are no entries: x is " + describe(x), where);

@@ -30,26 +30,6 @@ Tensor max(const Tensor& x, const Axes& axes = {}, bool keepdims = false,
 /// The smallest entry; everything else as for max.
 Tensor min(const Tensor& x, const Axes& axes = {}, bool keepdims = false,
            SourceLocation where = SourceLocation::current());
-/// Variance: the sum of (x - mean)^2, divided by n - ddof (by 0 when ddof exceeds n, as in NumPy).
-/// ddof 0 is the mean square deviation, ddof 1 the unbiased estimate. int64 and bool compute in float64.
-/// Computed in two passes, so that a large mean costs no accuracy. One entry with ddof 1 gives NaN.
-/// Derivative: 2 (x - mean) / (n - ddof).
-/// Source: T. Chan, G. Golub, R. LeVeque, Algorithms for computing the sample variance, Am. Stat. 37, 1983.
-Tensor var(const Tensor& x, const Axes& axes = {}, bool keepdims = false, int ddof = 0,
-           SourceLocation where = SourceLocation::current());
-/// Standard deviation: the square root of var. Beside `using namespace wengert`, write wengert::std: the name
-/// alone could also mean the standard library's namespace.
-/// Derivative: (x - mean) / ((n - ddof) std); 0 for a constant vector, whose std is 0.
-Tensor std(const Tensor& x, const Axes& axes = {}, bool keepdims = false, int ddof = 0,
-           SourceLocation where = SourceLocation::current());
-/// log(sum(exp(x))), shifted by the maximum so that no finite x overflows; int64 and bool compute in float64.
-/// Entries of -inf count for nothing, and nothing else, or no entries at all, gives -inf; +inf gives +inf.
-/// Derivative: softmax(x), which is 0 at entries of -inf and throughout where the result is -inf; where the
-/// result is +inf it is NaN at the entries of +inf and 0 at the others.
-/// Source: P. Blanchard, D. Higham, N. Higham, Accurately computing the log-sum-exp and softmax functions,
-/// IMA J. Numer. Anal. 41(4), 2021. Example: logsumexp(tensor({1e4, 1e4})) is 1e4 + log(2).
-Tensor logsumexp(const Tensor& x, const Axes& axes = {}, bool keepdims = false,
-                 SourceLocation where = SourceLocation::current());
 /// Position of the first largest entry, int64; NaN counts as the largest, as in NumPy. Over all axes: in
 /// row-major order. Throws ValueError when there is no entry. Derivative: 0 by definition (not recorded).
 /// Example: Tensor hits = argmax(logits, -1) == labels;

@@ -1,18 +1,16 @@
 #include "autodiff/ops/softmax.hpp"
 
+#include <cstring>
 #include <limits>
 
-#include "autodiff/graph/apply.hpp"
-#include "autodiff/graph/define.hpp"
-#include "autodiff/graph/samples.hpp"
+#include "autodiff/kernels/reduce.hpp"
 #include "autodiff/kernels/softmax.hpp"
 #include "autodiff/ops/arithmetic.hpp"
 #include "autodiff/ops/logic.hpp"
 #include "autodiff/ops/math.hpp"
 #include "autodiff/ops/reduction.hpp"
+#include "autodiff/ops/reduction_rules.hpp"
 #include "autodiff/ops/scratch.hpp"
-#include "autodiff/ops/structure.hpp"
-#include "autodiff/tensor/axes.hpp"
 
 namespace wengert {
 namespace {
@@ -25,7 +23,7 @@ struct SoftmaxAttributes {
   }
 };
 
-const OperatorDefinition *softmax_, *log_softmax_, *softmax_vjp_, *log_softmax_vjp_;
+const OperatorDefinition *softmax_, *log_softmax_, *softmax_vjp_, *log_softmax_vjp_, *logsumexp_;
 
 }  // namespace
 
@@ -87,6 +85,26 @@ template <bool logarithm>
 void backward_kernel(const Call& call, detail::TensorImpl& out) {
   call.dtype(0) == DType::float32 ? backward<logarithm, float>(call, out)
                                   : backward<logarithm, double>(call, out);
+}
+
+struct LogSumExp {
+  template <class T>
+  static void run(const Call& call, detail::TensorImpl& out) {
+    Scratch scratch(out.dtype, out.shape);
+    kernels::logsumexp(out.as<T>(), scratch.as<T>(), call[0].as<T>(), call[0].shape, call[0].strides,
+                       call.attrs<ReduceAttributes>().axes.bits);
+  }
+};
+
+[[maybe_unused]] Tensors logsumexp_vjp(const Call& call, const Tensor& g) {
+  const auto& a = call.attrs<ReduceAttributes>();
+  const Tensor y = call.output();
+  // Where all entries are -inf, x - y would be NaN.
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  const Tensor shift = where(equal(Operand(y, call.where), -infinity), Operand(0.0, call.where), y);
+  const Tensor x = call.input(0);
+  const Tensor p = exp(subtract(Operand(x, call.where), kept(call, shift, a.axes, a.keepdims)), call.where);
+  return {multiply(Operand(p, call.where), kept(call, g, a.axes, a.keepdims))};
 }
 
 [[maybe_unused]] Samples logits() {
@@ -198,6 +216,23 @@ void softmax() {
       .samples = [] { return logits(); },
       .errors = [] { return logit_errors(); },
   });
+  logsumexp_ = define({
+      .name = "logsumexp",
+      .doc = "log(sum(exp(x))) over axes",
+      .contract = "0 at -inf, also where all are -inf; NaN at +inf",
+      .attributes = attributes_of<ReduceAttributes>,
+      .infer =
+          [](const Call& call) {
+            const auto& a = call.attrs<ReduceAttributes>();
+            return reduced_floating(call, a.axes, a.keepdims);
+          },
+      .kernel = typed<LogSumExp, DType::float32>,
+      .reads = reads_inputs(0),
+      .reads_output = true,
+      .vjp = logsumexp_vjp,
+      .samples = [] { return reductions(ReduceAttributes{}); },
+      .errors = [] { return floating_errors(ReduceAttributes{}); },
+  });
 }
 
 }  // namespace WENGERT_ISA
@@ -209,8 +244,7 @@ namespace {
 
 Tensor normalised(const OperatorDefinition& op, const Tensor& x, int axis, const SourceLocation& where) {
   const SoftmaxAttributes a{detail::resolve_axis(op.name.c_str(), axis, x.dtype(), x.shape(), where)};
-  if (!is_floating(x.dtype())) return apply_op(op, {cast(x, DType::float64, where)}, &a, where);
-  return apply_op(op, {x}, &a, where);
+  return apply_op(op, {ops::floating(x, where)}, &a, where);
 }
 
 }  // namespace
@@ -220,6 +254,9 @@ Tensor softmax(const Tensor& x, int axis, SourceLocation where) {
 }
 Tensor log_softmax(const Tensor& x, int axis, SourceLocation where) {
   return normalised(*log_softmax_, x, axis, where);
+}
+Tensor logsumexp(const Tensor& x, const Axes& axes, bool keepdims, SourceLocation where) {
+  return ops::reduce(*logsumexp_, ops::floating(x, where), axes, keepdims, where);
 }
 
 #endif

@@ -120,6 +120,19 @@ TEST_CASE("reductions agree with plain loops over every set of axes") {
   }
 }
 
+TEST_CASE("column sums of contiguous matrices of every number of registers") {
+  for (std::int64_t rows : {1, 2, 7, 100, 128, 129})
+    for (std::int64_t cols : {1, 3, 15, 16, 17, 33, 63, 100, 127, 128, 129, 300}) {
+      CAPTURE(rows);
+      CAPTURE(cols);
+      const Tensor x = sample({rows, cols}, 6), f = cast(x, DType::float32), i = cast(x * 9.0, DType::int64);
+      check_close(sum(x, 0), {cols}, each(grouped(x, 1), total), 1e-13);
+      check_close(sum(f, 0), {cols}, each(grouped(f, 1), total), 1e-5);
+      check_close(sum(i, 0), {cols}, each(grouped(i, 1), total), 0);
+      check_close(mean(reshape(x, {rows, 1, cols}), {0, 1}), {cols}, each(grouped(x, 1), average), 1e-13);
+    }
+}
+
 TEST_CASE("reductions of strided and repeated views agree with plain loops") {
   const Tensor x = sample({4, 5, 6}, 1);
   check_all_reductions(transpose(x), 1e-13);
