@@ -4,10 +4,11 @@
 
 #include "autodiff/graph/apply.hpp"
 #include "autodiff/graph/define.hpp"
-#include "autodiff/graph/operands.hpp"
 #include "autodiff/graph/samples.hpp"
 #include "autodiff/kernels/copy.hpp"
 #include "autodiff/kernels/index.hpp"
+#include "autodiff/ops/positions.hpp"
+#include "autodiff/ops/scratch.hpp"
 #include "autodiff/tensor/axes.hpp"
 
 namespace wengert {
@@ -109,8 +110,8 @@ void take_kernel(const Call& call, detail::TensorImpl& out) {
   const int axis = static_cast<int>(call.attrs<TakeAttributes>().axis);
   const std::int64_t length = x.shape[axis], count = call[1].size;
   detail::check_positions(call, 1, -length, length, axis);
-  const detail::Packed packed(call[1]);
-  const std::int64_t* positions = packed.as<std::int64_t>();
+  const Contiguous<std::int64_t> index(call[1]);
+  const std::int64_t* positions = index.data();
   const int item = static_cast<int>(item_size(x.dtype));
   const std::int64_t inner = product(x.shape, axis + 1, x.shape.size());
   if (x.contiguous) {
@@ -139,10 +140,10 @@ template <class T>
 void add_taken(const Call& call, detail::TensorImpl& out) {
   const int axis = static_cast<int>(call.attrs<TransposedAttributes>().axis);
   std::memset(out.data, 0, static_cast<std::size_t>(out.size) * sizeof(T));
-  const detail::Packed g(call[0]), positions(call[1]);
-  kernels::take_add(out.as<T>(), g.as<T>(), product(out.shape, 0, axis), out.shape[axis],
-                    product(out.shape, axis + 1, out.shape.size()), positions.as<std::int64_t>(),
-                    call[1].size);
+  const Contiguous<T> g(call[0]);
+  const Contiguous<std::int64_t> positions(call[1]);
+  kernels::take_add(out.as<T>(), g.data(), product(out.shape, 0, axis), out.shape[axis],
+                    product(out.shape, axis + 1, out.shape.size()), positions.data(), call[1].size);
 }
 
 void take_transposed_kernel(const Call& call, detail::TensorImpl& out) {
@@ -210,8 +211,8 @@ void take_along_axis_transposed_kernel(const Call& call, detail::TensorImpl& out
 void one_hot_kernel(const Call& call, detail::TensorImpl& out) {
   const std::int64_t classes = call.attrs<OneHotAttributes>().classes;
   detail::check_positions(call, 0, 0, classes, -1);
-  const detail::Packed packed(call[0]);
-  const std::int64_t* positions = packed.as<std::int64_t>();
+  const Contiguous<std::int64_t> index(call[0]);
+  const std::int64_t* positions = index.data();
   switch (out.dtype) {
     case DType::bool_:
       return kernels::one_hot(out.as<bool>(), positions, call[0].size, classes);

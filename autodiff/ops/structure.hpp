@@ -46,6 +46,11 @@ Tensor transpose(const Tensor& x, SourceLocation where = SourceLocation::current
 /// `axes` is a permutation of x's. Derivative: the cotangent with its axes put back.
 /// Example: transpose(images, {0, 3, 1, 2}) takes channels from the end to the front.
 Tensor transpose(const Tensor& x, const Shape& axes, SourceLocation where = SourceLocation::current());
+/// The same for axes in braces, where {0, 1} could also be read as a file and a line.
+inline Tensor transpose(const Tensor& x, std::initializer_list<std::int64_t> axes,
+                        SourceLocation where = SourceLocation::current()) {
+  return transpose(x, Shape(axes), where);
+}
 /// Two axes exchanged, as a view. Derivative: the same exchange of the cotangent.
 /// Example: swapaxes(x, -1, -2) transposes each matrix of a batch.
 Tensor swapaxes(const Tensor& x, int a, int b, SourceLocation where = SourceLocation::current());
@@ -55,7 +60,7 @@ Tensor swapaxes(const Tensor& x, int a, int b, SourceLocation where = SourceLoca
 /// {64, 10}).
 Tensor broadcast_to(const Tensor& x, const Shape& shape, SourceLocation where = SourceLocation::current());
 /// The transpose of broadcast_to: the sum of x over the axes along which `shape` would be repeated to x's
-/// shape (ShapeError when it can't be). bool is summed as int64. Derivative: broadcast_to of the cotangent.
+/// shape (ShapeError when it can't be). Derivative: broadcast_to of the cotangent.
 /// Example: sum_to(g, {10}) of a float32[64, 10] sums over its rows.
 Tensor sum_to(const Tensor& x, const Shape& shape, SourceLocation where = SourceLocation::current());
 
