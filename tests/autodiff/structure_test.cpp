@@ -140,11 +140,9 @@ TEST_CASE("copies of strided arrays agree with index arithmetic for every item s
     for (const DType dtype : {DType::bool_, DType::int64, DType::float32, DType::float64}) {
       const Tensor x = cast(reshape(arange(shape.elements()), shape), dtype);
       const Tensor backwards = slice(x, -1, Slice(Slice::none, Slice::none, -1));
-      for (const Tensor& view :
-           {transpose(x), swapaxes(x, 0, 1), backwards, transpose(backwards),
-            slice(x, 0, Slice(0, Slice::none, 2)),
-            transpose(broadcast_to(x, {x.shape()[0], x.shape()[1], x.shape().back()}))}) {
-        if (view.ndim() == 3 && shape.size() == 2) continue;
+      for (const Tensor& view : {transpose(x), swapaxes(x, 0, 1), backwards, transpose(backwards),
+                                 slice(x, 0, Slice(0, Slice::none, 2)),
+                                 transpose(broadcast_to(slice(x, 0, Slice(0, 1)), shape))}) {
         CHECK(list(contiguous(view)) == [&] {
           std::vector<double> expected;
           switch (dtype) {
