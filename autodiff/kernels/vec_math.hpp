@@ -365,27 +365,35 @@ WENGERT_INLINE Vec<T, Simd> softplus(Vec<T, Simd> x) {
   return math::at_least(0.0, x) + math::log1p_unit(exp(-abs(x)));
 }
 
-WENGERT_INLINE Vec<double, Simd> pow(Vec<double, Simd> x, Vec<double, Simd> y) {
-  return math::pow_special<true>(x, y);
+namespace math {
+
+WENGERT_INLINE Vec<double, Simd> pow_general(Vec<double, Simd> x, Vec<double, Simd> y) {
+  return pow_special<true>(x, y);
 }
 /// In double precision, which makes it correctly rounded in all but a few cases.
-WENGERT_INLINE Vec<float, Simd> pow(Vec<float, Simd> x, Vec<float, Simd> y) {
+WENGERT_INLINE Vec<float, Simd> pow_general(Vec<float, Simd> x, Vec<float, Simd> y) {
   constexpr int half = Vec<double, Simd>::width;
   using I = std::make_integer_sequence<int, half>;
-  return math::narrow(math::pow_special<false>(math::widen<0>(x, I{}), math::widen<0>(y, I{})),
-                      math::pow_special<false>(math::widen<half>(x, I{}), math::widen<half>(y, I{})),
-                      std::make_integer_sequence<int, 2 * half>{});
+  return narrow(pow_special<false>(widen<0>(x, I{}), widen<0>(y, I{})),
+                pow_special<false>(widen<half>(x, I{}), widen<half>(y, I{})),
+                std::make_integer_sequence<int, 2 * half>{});
 }
-/// Small whole exponents are products; the choice is the same for all elements, so a loop hoists it.
+
+}  // namespace math
+
+/// Squares and cubes are products, lane by lane, so that a result depends on its own operands only; a
+/// register of nothing else, the usual case of a constant exponent, skips the rest.
+template <class T>
+WENGERT_INLINE Vec<T, Simd> pow(Vec<T, Simd> x, Vec<T, Simd> y) {
+  using V = Vec<T, Simd>;
+  const auto two = y == V(2), three = y == V(3);
+  const V product = where(two, x * x, x * x * x);
+  if (!any(!(two | three))) return product;
+  return where(two | three, product, math::pow_general(x, y));
+}
 template <class T, Number N>
 WENGERT_INLINE Vec<T, Simd> pow(Vec<T, Simd> x, N exponent) {
-  using V = Vec<T, Simd>;
-  const T y = static_cast<T>(exponent);
-  if (y == T(2)) return x * x;
-  if (y == T(1)) return x;
-  if (y == T(3)) return x * x * x;
-  if (y == T(-1)) return V(1) / x;
-  return pow(x, V(y));
+  return pow(x, Vec<T, Simd>(exponent));
 }
 template <class T, Number N>
 WENGERT_INLINE Vec<T, Simd> pow(N base, Vec<T, Simd> y) {

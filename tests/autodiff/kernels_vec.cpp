@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <limits>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "autodiff/kernels/vec.hpp"
@@ -64,7 +65,7 @@ void check_function(const char* name, const Sweep<T>& sweep, double bound, F f, 
       if (!(error <= worst)) worst = error, at = in[k];
     }
   }
-  INFO(name, " at ", static_cast<double>(at));
+  INFO(std::string(name), " at ", static_cast<double>(at));
   CHECK(worst <= bound);
 }
 
@@ -143,25 +144,25 @@ TEST_CASE_TEMPLATE("functions on registers are within three units in the last pl
       "sqrt", positive, 0.51, [](auto x) { return sqrt(x); }, [](Exact x) { return std::sqrt(x); });
 }
 
-TEST_CASE_TEMPLATE("pow is within 1.1 units in the last place over its whole range", T, float, double) {
+TEST_CASE_TEMPLATE("pow is within 1.5 units in the last place over its whole range", T, float, double) {
   constexpr bool single = sizeof(T) == 4;
   for (const double exponent : {1.7, -37.3, 0.5, 3.0, -1.0, 1e-3, 100.5}) {
     const T y = static_cast<T>(exponent);
     const auto reference = [y](Exact x) { return std::pow(x, Exact(y)); };
     check_function<T>(
-        "pow(x, y)", Sweep<T>(0, 100, 4000), 1.1, [y](auto x) { return power(x, decltype(x)(y)); },
+        "pow(x, y)", Sweep<T>(0, 100, 4000), 1.5, [y](auto x) { return power(x, decltype(x)(y)); },
         reference);
     check_function<T>(
-        "pow(x, y)", Sweep<T>::logarithmic(1e30, false), 1.1,
+        "pow(x, y)", Sweep<T>::logarithmic(1e30, false), 1.5,
         [y](auto x) { return power(x, decltype(x)(y)); }, reference);
   }
   for (const double base : {1.1, 0.03, 1.0000001, 1e-40}) {
     const T x = static_cast<T>(base);
     check_function<T>(
-        "pow(x, y)", Sweep<T>(single ? -1000 : -8000, single ? 1000 : 8000), 1.1,
+        "pow(x, y)", Sweep<T>(single ? -1000 : -8000, single ? 1000 : 8000), 1.5,
         [x](auto y) { return power(decltype(y)(x), y); }, [x](Exact y) { return std::pow(Exact(x), y); });
   }
-  // A number as exponent takes a shortcut for small whole ones.
+  // Squares and cubes are products.
   for (const double exponent : {-1.0, 0.0, 1.0, 2.0, 3.0, 2.5})
     check_function<T>(
         "pow(x, number)", Sweep<T>(0.01, 30, 2000), 1.6, [exponent](auto x) { return pow(x, exponent); },
