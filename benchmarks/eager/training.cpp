@@ -1,5 +1,6 @@
 // W1, W2, W3a, W3b, W4: training steps; W8: a Hessian-vector product.
-#include <cmath>
+#include <nn/nn.hpp>
+#include <optional>
 
 #include "benchmarks/common/data.hpp"
 #include "benchmarks/eager/rows.hpp"
@@ -13,24 +14,21 @@ class Training : public Workload {
   Result result() override {
     Checksum change;
     for (std::size_t i = 0; i < parameters_.size(); ++i)
-      change.add_difference(parameters_[i].span<float>(), start_[i].span<float>());
+      change.add_difference(parameters_[i].value().span<float>(), start_[i].span<float>());
     return {loss_.item<double>(), change.norm(), change.projection()};
   }
   int checked_steps() const override { return 3; }
   void reset() override {
-    for (std::size_t i = 0; i < parameters_.size(); ++i) parameters_[i] = variable(start_[i]);
+    for (std::size_t i = 0; i < parameters_.size(); ++i) nn::Parameter(parameters_[i]).set(start_[i]);
   }
 
  protected:
   void add(const std::vector<float>& start, const Shape& shape) {
     start_.push_back(to_tensor(start, shape));
-    parameters_.push_back(variable(start_[start_.size() - 1]));
+    parameters_.push_back(nn::Parameter(start_[start_.size() - 1]));
   }
-  void sgd(const Tensors& gradients, double rate) {
-    for (std::size_t i = 0; i < gradients.size(); ++i)
-      parameters_[i] = variable(no_grad([&] { return parameters_[i] - rate * gradients[i]; }));
-  }
-  Tensors parameters_, start_;
+  nn::Parameters parameters_;
+  Tensors start_;
   Tensor loss_;
 };
 
@@ -41,18 +39,20 @@ class Xor final : public Training {
     add(data_.b1, {w1_hidden});
     add(data_.w2, {w1_hidden, 1});
     add(data_.b2, {1});
+    optimizer_.emplace(parameters_, nn::SGDOptions{.learning_rate = w1_learning_rate});
   }
   void step() override {
-    const Tensors& p = parameters_;
-    Tensor hidden = tanh(matmul(x_, p[0]) + p[1]);
-    Tensor y = sigmoid(matmul(hidden, p[2]) + p[3]);
+    const nn::Parameters& p = parameters_;
+    Tensor hidden = tanh(matmul(x_, p[0].value()) + p[1].value());
+    Tensor y = sigmoid(matmul(hidden, p[2].value()) + p[3].value());
     loss_ = -mean(t_ * log(y) + (1 - t_) * log(1 - y));
-    sgd(gradients(loss_, p), w1_learning_rate);
+    optimizer_->step(gradients(loss_, p));
   }
 
  private:
   XorData data_;
   Tensor x_ = to_tensor(data_.x, {w1_batch, w1_inputs}), t_ = to_tensor(data_.t, {w1_batch, 1});
+  std::optional<nn::SGD> optimizer_;
 };
 
 class ClassifierRow : public Training {
@@ -71,10 +71,10 @@ class ClassifierRow : public Training {
   Tensor loss() const {
     Tensor h = x_;
     for (std::size_t l = 0; l < model_.layers(); ++l) {
-      h = matmul(h, parameters_[2 * l]) + parameters_[2 * l + 1];
+      h = matmul(h, parameters_[2 * l].value()) + parameters_[2 * l + 1].value();
       if (l + 1 < model_.layers()) h = model_.activation == Activation::relu ? relu(h) : tanh(h);
     }
-    return -mean(take_along_axis(log_softmax(h), labels_, -1));
+    return nn::cross_entropy(h, labels_);
   }
   const Classifier& model_;
 
@@ -82,41 +82,26 @@ class ClassifierRow : public Training {
   Tensor x_, labels_;
 };
 
-class Sgd final : public ClassifierRow {
+class ClassifierTraining final : public ClassifierRow {
  public:
-  using ClassifierRow::ClassifierRow;
-  void step() override {
-    loss_ = loss();
-    sgd(gradients(loss_, parameters_), model_.learning_rate);
-  }
-};
-
-class Adam final : public ClassifierRow {
- public:
-  explicit Adam(const Classifier& model) : ClassifierRow(model) {
-    for (const Tensor& p : parameters_) {
-      first_.push_back(zeros_like(p));
-      second_.push_back(zeros_like(p));
-    }
+  explicit ClassifierTraining(const Classifier& model) : ClassifierRow(model) {
+    if (model.optimizer == Optimizer::sgd)
+      optimizer_ =
+          std::make_unique<nn::SGD>(parameters_, nn::SGDOptions{.learning_rate = model.learning_rate});
+    else
+      optimizer_ =
+          std::make_unique<nn::Adam>(parameters_, nn::AdamOptions{.learning_rate = model.learning_rate,
+                                                                  .beta1 = adam_beta1,
+                                                                  .beta2 = adam_beta2,
+                                                                  .epsilon = adam_epsilon});
   }
   void step() override {
     loss_ = loss();
-    const Tensors g = gradients(loss_, parameters_);
-    ++time_;
-    const double rate = model_.learning_rate / (1 - std::pow(adam_beta1, time_));
-    const double correction = 1 / std::sqrt(1 - std::pow(adam_beta2, time_));
-    NoGrad scope;
-    for (std::size_t i = 0; i < g.size(); ++i) {
-      first_[i] = adam_beta1 * first_[i] + (1 - adam_beta1) * g[i];
-      second_[i] = adam_beta2 * second_[i] + (1 - adam_beta2) * square(g[i]);
-      parameters_[i] =
-          variable(parameters_[i] - rate * first_[i] / (sqrt(second_[i]) * correction + adam_epsilon));
-    }
+    optimizer_->step(gradients(loss_, parameters_));
   }
 
  private:
-  Tensors first_, second_;
-  int time_ = 0;
+  std::unique_ptr<nn::Optimizer> optimizer_;
 };
 
 class HessianVector final : public ClassifierRow {
@@ -144,10 +129,10 @@ class HessianVector final : public ClassifierRow {
 
 std::vector<Row> training_rows() {
   return {{"W1", [] { return std::make_unique<Xor>(); }},
-          {"W2", [] { return std::make_unique<Sgd>(classifier("W2")); }},
-          {"W3a", [] { return std::make_unique<Adam>(classifier("W3a")); }},
-          {"W3b", [] { return std::make_unique<Adam>(classifier("W3b")); }},
-          {"W4", [] { return std::make_unique<Sgd>(classifier("W4")); }},
+          {"W2", [] { return std::make_unique<ClassifierTraining>(classifier("W2")); }},
+          {"W3a", [] { return std::make_unique<ClassifierTraining>(classifier("W3a")); }},
+          {"W3b", [] { return std::make_unique<ClassifierTraining>(classifier("W3b")); }},
+          {"W4", [] { return std::make_unique<ClassifierTraining>(classifier("W4")); }},
           {"W8", [] { return std::make_unique<HessianVector>(classifier("W8")); }}};
 }
 
