@@ -59,6 +59,7 @@ int main(int argc, char** argv) try {
   app.add_option("--batches", settings.repetitions, "Batches a run, whose median is taken")
       ->capture_default_str();
   app.add_option("--seconds", settings.min_time, "Shortest time of a batch")->capture_default_str();
+  app.add_flag("--cpu-time", settings.cpu_time, "Processor time instead of the clock's: for a machine that is not idle");
   app.add_flag("--check", check, "Only check that all results agree: one short run each, no table");
   app.add_option("--core", settings.core, "The core to run on")->capture_default_str();
   app.add_option("--only", only, "Only these competitors, e.g. --only limit --only eager");

@@ -124,7 +124,7 @@ Run run_row(const Competitor& competitor, const std::string& row, const Settings
     if (entry.at("run_type") != "iteration") continue;
     if (entry.value("error_occurred", false))
       throw std::runtime_error(row + ": " + entry.value("error_message", std::string("failed")));
-    run.batches_us.push_back(entry.at("real_time").get<double>());
+    run.batches_us.push_back(entry.at(settings.cpu_time ? "cpu_time" : "real_time").get<double>());
     for (const auto& [name, value] : entry.items())
       if (value.is_number()) run.counters[name] = value.get<double>();
   }

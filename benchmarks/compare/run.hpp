@@ -20,6 +20,7 @@ struct Settings {
   int core = 0;            ///< the core all programs are pinned on
   int repetitions = 7;     ///< batches a run
   double min_time = 0.05;  ///< seconds a batch
+  bool cpu_time = false;   ///< the processor's time instead of the clock's, for machines that are not idle
 };
 
 /// One run of one row: the batches' times and what Google Benchmark's counters said.
