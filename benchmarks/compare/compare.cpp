@@ -59,7 +59,8 @@ int main(int argc, char** argv) try {
   app.add_option("--batches", settings.repetitions, "Batches a run, whose median is taken")
       ->capture_default_str();
   app.add_option("--seconds", settings.min_time, "Shortest time of a batch")->capture_default_str();
-  app.add_flag("--cpu-time", settings.cpu_time, "Processor time instead of the clock's: for a machine that is not idle");
+  app.add_flag("--cpu-time", settings.cpu_time,
+               "Processor time instead of the clock's: for a machine that is not idle");
   app.add_flag("--check", check, "Only check that all results agree: one short run each, no table");
   app.add_option("--core", settings.core, "The core to run on")->capture_default_str();
   app.add_option("--only", only, "Only these competitors, e.g. --only limit --only eager");
@@ -98,8 +99,7 @@ int main(int argc, char** argv) try {
     fmt::print("note: this OpenBLAS does not use AVX-512 on this processor; everybody is slower for it\n");
   for (const char* name : {"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"})
     if (std::getenv(name)) fmt::print("note: {} is set in the shell; the programs run without it\n", name);
-  if (std::none_of(competitors.begin(), competitors.end(),
-                   [](const Competitor& c) { return c.name == "libtorch"; }))
+  if (!std::filesystem::exists(folder / "bench_libtorch"))
     fmt::print("note: no libtorch competitor (scripts/setup --bench installs libtorch-dev)\n");
 
   Figures figures;
