@@ -1,7 +1,9 @@
 #pragma once
 
 /// \file
-/// Networks: modules, losses, optimizers, data, files, progress.
+/// Networks: modules, losses, optimizers, data, files, progress. Programs print their results with {fmt}.
+
+#include <fmt/core.h>
 
 #include "nn/data/dataset.hpp"
 #include "nn/data/idx.hpp"
