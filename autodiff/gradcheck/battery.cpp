@@ -254,6 +254,25 @@ void expect_error(Battery& b, const Tensors& inputs, const void* attributes, con
   }
 }
 
+/// Elementwise operators are tried with every shape; of the others, the samples or the error cases show what
+/// becomes of tensors without elements and without dimensions.
+void check_coverage(Battery& b, const Samples& samples) {
+  if (!b.options.complete || b.op.elementwise) return;
+  bool no_elements = false, no_dimensions = false;
+  const auto look = [&](const Samples& list) {
+    for (const Sample& s : list.list())
+      for (const Tensor& x : s.inputs) {
+        no_elements |= x.size() == 0;
+        no_dimensions |= x.ndim() == 0;
+      }
+  };
+  look(samples);
+  if (b.op.errors) look(b.op.errors());
+  b.part = "samples", b.inputs = "";
+  b.check(no_elements, "neither a sample nor an error case without elements");
+  b.check(no_dimensions, "neither a sample nor an error case without dimensions");
+}
+
 void check_errors(Battery& b, const Samples& samples) {
   if (b.op.errors) {
     const Samples errors = b.op.errors();
@@ -328,6 +347,7 @@ OperatorReport examine_operator(const OperatorDefinition& op, const CheckOptions
   if (options.derivatives_only) return b.report;
   if (op.elementwise) check_elementwise(b, samples);
   check_errors(b, samples);
+  check_coverage(b, samples);
   return b.report;
 }
 

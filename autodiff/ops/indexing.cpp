@@ -419,6 +419,7 @@ void takes_along() {
                       TransposedAttributes{0, {3, 2}})
                 .with({samples::values({2, 2, 2}), positions_sample({1, 2, 2}, {0, 1, 2, 2})},
                       TransposedAttributes{1, {2, 3, 1}})
+                .with({samples::values({}), positions_sample({}, {2})}, TransposedAttributes{0, {4}})
                 .with({samples::values({0, 1}), positions_sample({0, 1}, {})},
                       TransposedAttributes{1, {0, 4}});
           },

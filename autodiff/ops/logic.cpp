@@ -111,7 +111,8 @@ void logic() {
             return Samples{tensor({{true, false, true}, {false, false, true}}), samples::values({2, 3}),
                            samples::values({2, 3}, 1)}
                 .with({tensor({true, false, true}), samples::values({2, 3}), samples::values({}, 1)})
-                .with({tensor(false), samples::values({3}), samples::values({2, 1}, 1)});
+                .with({tensor(false), samples::values({3}), samples::values({2, 1}, 1)})
+                .with({tensor({true, false}), samples::values({0, 2}), samples::values({}, 1)});
           },
       .errors =
           [] {

@@ -111,19 +111,6 @@ struct Argmax {
 
 // -------------------------------------------------------------------------------------------------- samples
 
-/// Shapes on which a maximum is not defined, or a variance not finite.
-template <class A>
-[[maybe_unused]] Samples with_small(Samples list, A a) {
-  const auto over = [&](AxisSet axes) {
-    a.axes = axes;
-    return a;
-  };
-  return list.with({samples::values({}, 6)}, over(no_axis))
-      .with({samples::values({0, 3}, 7)}, over(axis_0))
-      .with({samples::values({2, 0}, 8)}, over(axis_0))
-      .with({samples::values({2, 3}, 9)}, over(no_axis));
-}
-
 [[maybe_unused]] Samples empty_errors() {
   return axis_errors(ReduceAttributes{})
       .with({zeros({2, 0})}, ReduceAttributes{axis_1, false})
@@ -174,7 +161,7 @@ void reduction() {
           },
       .jvp = [](const Call& call,
                 const Tensors& t) { return apply_op(call.op, {t[0]}, call.attributes, call.where); },
-      .samples = [] { return reductions(ReduceAttributes{}); },
+      .samples = [] { return with_small(reductions(ReduceAttributes{}), ReduceAttributes{}); },
       .errors = [] { return floating_errors(ReduceAttributes{}); },
   });
   max_ = define({
@@ -187,7 +174,8 @@ void reduction() {
       .reads = reads_inputs(0),
       .reads_output = true,
       .vjp = shared_among_ties,
-      .samples = [] { return reductions(ReduceAttributes{}); },
+      .samples =
+          [] { return reductions(ReduceAttributes{}).with({samples::values({}, 6)}, ReduceAttributes{}); },
       .errors = [] { return empty_errors(); },
   });
   min_ = define({
@@ -200,7 +188,8 @@ void reduction() {
       .reads = reads_inputs(0),
       .reads_output = true,
       .vjp = shared_among_ties,
-      .samples = [] { return reductions(ReduceAttributes{}); },
+      .samples =
+          [] { return reductions(ReduceAttributes{}).with({samples::values({}, 6)}, ReduceAttributes{}); },
       .errors = [] { return empty_errors(); },
   });
   argmax_ = define({
@@ -233,6 +222,8 @@ void reduction() {
             return Samples()
                 .with({samples::values({3, 4})}, ArgmaxAttributes{2, false})
                 .fails_with("an axis that the tensor does not have: x is float64[3, 4]")
+                .with({samples::values({})}, ArgmaxAttributes{0, false})
+                .fails_with("an axis that the tensor does not have: x is float64[]")
                 .with({zeros({2, 0})}, ArgmaxAttributes{1, false})
                 .fails_with("axis 1 has no entries: x is float32[2, 0]");
           },

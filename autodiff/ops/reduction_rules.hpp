@@ -98,6 +98,19 @@ Samples reductions(A a) {
       .with({samples::values({3}, 5)}, over({1}, true));
 }
 
+/// No elements, a single one, no axes: where a maximum is not defined, or a mean not finite.
+template <class A>
+Samples with_small(Samples list, A a) {
+  const auto over = [&](AxisSet axes) {
+    a.axes = axes;
+    return a;
+  };
+  return list.with({samples::values({}, 6)}, over(no_axis))
+      .with({samples::values({0, 3}, 7)}, over(axis_0))
+      .with({samples::values({2, 0}, 8)}, over(axis_0))
+      .with({samples::values({2, 3}, 9)}, over(no_axis));
+}
+
 template <class A>
 Samples axis_errors(A a) {
   a.axes = axis_2;

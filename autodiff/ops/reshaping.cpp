@@ -144,6 +144,7 @@ void reshaping() {
                 .with({samples::values({1, 3, 1})}, SqueezeAttributes{{0b101}})
                 .with({samples::values({2, 1})}, SqueezeAttributes{{0b10}})
                 .with({samples::values({1})}, SqueezeAttributes{{0b1}})
+                .with({samples::values({})}, SqueezeAttributes{{0}})
                 .with({samples::values({0, 1})}, SqueezeAttributes{{0b10}});
           },
       .errors =

@@ -175,6 +175,7 @@ void slicing() {
             with(s, {2, 7, 3}, {1, Slice(6, 0, -3), Slice(0, 2)});
             with(s, {4}, {2});
             with(s, {4, 3}, {Slice(3, 1)});
+            with(s, {}, {});
             with(s, {0, 3}, {Slice(), Slice(1, none)});
             return s;
           },

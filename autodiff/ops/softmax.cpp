@@ -121,6 +121,8 @@ struct LogSumExp {
   return Samples()
       .with({samples::values({2, 3})}, SoftmaxAttributes{2})
       .fails_with("an axis that the tensor does not have: x is float64[2, 3]")
+      .with({samples::values({})}, SoftmaxAttributes{0})
+      .fails_with("an axis that the tensor does not have: x is float64[]")
       .with({tensor({1, 2})}, SoftmaxAttributes{0})
       .fails_with("takes float32 and float64: x is int64[2]");
 }
@@ -141,7 +143,9 @@ struct LogSumExp {
 [[maybe_unused]] Samples result_errors() {
   return Samples()
       .with({samples::values({2, 3}), samples::values({3, 2})}, SoftmaxAttributes{1})
-      .fails_with("the shapes differ: a is float64[2, 3], b is float64[3, 2]");
+      .fails_with("the shapes differ: a is float64[2, 3], b is float64[3, 2]")
+      .with({samples::values({}), samples::values({})}, SoftmaxAttributes{0})
+      .fails_with("an axis that the tensor does not have");
 }
 
 [[maybe_unused]] Tensors vjp_by(const OperatorDefinition& op, const Call& call, const Tensor& g) {
@@ -230,7 +234,7 @@ void softmax() {
       .reads = reads_inputs(0),
       .reads_output = true,
       .vjp = logsumexp_vjp,
-      .samples = [] { return reductions(ReduceAttributes{}); },
+      .samples = [] { return with_small(reductions(ReduceAttributes{}), ReduceAttributes{}); },
       .errors = [] { return floating_errors(ReduceAttributes{}); },
   });
 }

@@ -91,7 +91,7 @@ void statistics() {
       .vjp = variance_vjp,
       .samples =
           [] {
-            return reductions(VarAttributes{{}, false, 0});
+            return with_small(reductions(VarAttributes{{}, false, 0}), VarAttributes{{}, false, 0});
           },
       .errors = [] { return floating_errors(VarAttributes{}); },
   });
@@ -111,7 +111,7 @@ void statistics() {
       .vjp = deviation_vjp,
       .samples =
           [] {
-            return reductions(VarAttributes{{}, false, 1});
+            return with_small(reductions(VarAttributes{{}, false, 1}), VarAttributes{{}, false, 0});
           },
       .errors = [] { return floating_errors(VarAttributes{}); },
   });

@@ -153,6 +153,7 @@ void casts() {
                 .with({samples::values({2, 3})}, to)
                 .with({arange(6, DType::int64)}, to)
                 .with({tensor({{true, false, true}})}, to)
+                .with({samples::values({}, 1)}, to)
                 .with({samples::values({0, 3})}, to);
           },
   });
@@ -245,6 +246,7 @@ void permutations() {
                 .with({samples::values({2, 3, 4})}, PermuteAttributes{{1, 2, 0}})
                 .with({samples::values({2, 1, 3, 2})}, PermuteAttributes{{0, 2, 1, 3}})
                 .with({samples::values({3})}, PermuteAttributes{{0}})
+                .with({samples::values({})}, PermuteAttributes{{}})
                 .with({samples::values({0, 2, 3})}, PermuteAttributes{{2, 0, 1}});
           },
       .errors =
@@ -285,7 +287,8 @@ void repeats() {
                 .with({samples::values({3})}, ShapeAttributes{{2, 3}})
                 .with({samples::values({2, 1, 3})}, ShapeAttributes{{4, 2, 5, 3}})
                 .with({samples::values({})}, ShapeAttributes{{3}})
-                .with({samples::values({1, 3})}, ShapeAttributes{{0, 3}});
+                .with({samples::values({1, 3})}, ShapeAttributes{{0, 3}})
+                .with({samples::values({0, 3})}, ShapeAttributes{{2, 0, 3}});
           },
       .errors =
           [] {
