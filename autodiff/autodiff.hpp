@@ -5,6 +5,7 @@
 /// and <autodiff/interop/xtensor.hpp> to exchange data with xtensor.
 
 #include "autodiff/backward/gradients.hpp"
+#include "autodiff/build_info.hpp"
 #include "autodiff/gradcheck/gradcheck.hpp"
 #include "autodiff/graph/print.hpp"
 #include "autodiff/graph/recording.hpp"
