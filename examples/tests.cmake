@@ -1,0 +1,33 @@
+# Every example is a test: its exit status tells whether its claims hold, and where expected/NAME.txt exists the
+# output is compared with it (tests/scripts/compare_output tells how).
+find_program(WENGERT_BASH bash REQUIRED)
+
+# wengert_example_test(name arguments...)
+function(wengert_example_test name)
+  set(expected "${CMAKE_CURRENT_SOURCE_DIR}/expected/${name}.txt")
+  set(command $<TARGET_FILE:example_${name}> ${ARGN})
+  if(EXISTS "${expected}")
+    set(command ${WENGERT_BASH} "${PROJECT_SOURCE_DIR}/tests/scripts/compare_output" "${expected}" ${command})
+  endif()
+  add_test(NAME examples.${name} COMMAND ${command})
+  wengert_test_properties(examples.${name})
+endfunction()
+
+foreach(file IN LISTS examples)
+  get_filename_component(name "${file}" NAME_WE)
+  if(name STREQUAL "demo")
+    wengert_example_test(demo --out "${CMAKE_CURRENT_BINARY_DIR}/demo_output")
+  elseif(name STREQUAL "mnist")
+    if(EXISTS "${WENGERT_DATA_DIR}/mnist/train-images-idx3-ubyte.gz")
+      wengert_example_test(mnist "${WENGERT_DATA_DIR}/mnist")
+    else()
+      add_test(NAME examples.mnist COMMAND ${WENGERT_BASH} -c
+               "echo 'skipped: no mnist/train-images-idx3-ubyte.gz in WENGERT_DATA_DIR'; exit 77")
+      wengert_test_properties(examples.mnist)
+    endif()
+  elseif(name STREQUAL "xor")
+    wengert_example_test(xor "${CMAKE_CURRENT_BINARY_DIR}")
+  else()
+    wengert_example_test(${name})
+  endif()
+endforeach()
