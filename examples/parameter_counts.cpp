@@ -39,9 +39,8 @@ int body(int, char**) {
        {Row{{1, 6, 1}, 19}, Row{{1, 10, 10, 10, 10, 10, 1}, 471}, Row{{10, 50, 50, 50, 50, 50, 1}, 10801},
         Row{{40, 298, 10}, 15208}, Row{{40, 100, 100, 10}, 15210}, Row{{40, 75, 75, 75, 10}, 15235},
         Row{{40, 63, 63, 63, 63, 10}, 15319}}) {
-    std::string name;
-    for (std::int64_t n : row.sizes) name += (name.empty() ? "" : "-") + std::to_string(n);
-    claims.equal(name, dense(row.sizes).parameter_count(), row.expected);
+    claims.equal(fmt::format("{}", fmt::join(row.sizes, "-")), dense(row.sizes).parameter_count(),
+                 row.expected);
   }
   return claims.finish();
 }
