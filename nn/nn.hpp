@@ -5,6 +5,8 @@
 
 #include <fmt/core.h>
 
+#include <fmt/core.h>  // programs print with fmt::print
+
 #include "nn/data/dataset.hpp"
 #include "nn/data/idx.hpp"
 #include "nn/data/loader.hpp"

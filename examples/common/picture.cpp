@@ -134,6 +134,9 @@ std::string panel(const Field& field, double offset) {
       out += fmt::format("<rect x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\" fill=\"{}\"/>\n",
                          offset + i * cell, 36 + j * cell, cell + 0.3, cell + 0.3,
                          colour(values[static_cast<std::size_t>(j * cells + i)]));
+  out += fmt::format(
+      "<rect x=\"{:g}\" y=\"36\" width=\"{:g}\" height=\"{:g}\" fill=\"none\" stroke=\"#888888\"/>\n", offset,
+      side, side);
   const double scale = side / (field.high - field.low);
   for (const Field::Point& p : field.points)
     out += fmt::format(
