@@ -50,7 +50,9 @@ while(TRUE)
   add_executable(${name} "${folder}/program_${number}.cpp")
   wengert_own_target(${name})
   target_link_libraries(${name} PRIVATE wengert::nn wengert::xtensor)
-  wengert_script_test(readme.program_${number} ${scripts}/compare_output "${folder}/program_${number}.txt"
+  # Rounding differs between CPUs, and a trained network's accuracy with it: by a few points on 1,000 examples.
+  wengert_script_test(readme.program_${number} ${CMAKE_COMMAND} -E env WENGERT_OUTPUT_TOLERANCE=0.15
+                      ${scripts}/compare_output "${folder}/program_${number}.txt"
                       $<TARGET_FILE:${name}>)
 endwhile()
 if(number EQUAL 0)

@@ -57,17 +57,23 @@ Tensors reverse(const Tensor& y, const Tensors& wrt, const GradientOptions& opti
     const Tensor cotangent = state[i] & is_end ? cotangents[i] : std::move(cotangents[i]);
     Call call = walk.call(i);
     call.wanted = 0;
+    const auto wanted = [&](std::uint32_t e) {
+      return walk.edges[e] >= 0 && (state[static_cast<std::size_t>(walk.edges[e])] & on_the_way) != 0;
+    };
     for (std::uint32_t e = first; e < last; ++e)
-      if (walk.edges[e] >= 0 && state[static_cast<std::size_t>(walk.edges[e])] & on_the_way)
-        call.wanted |= 1u << std::min(e - first, 31u);
-    Tensors parts = detail::vjp_of(call, cotangent);
-    for (std::uint32_t e = first; e < last; ++e) {
-      const std::int32_t target = walk.edges[e];
-      Tensor& part = parts[e - first];
-      if (target < 0 || !part.defined() || !(state[static_cast<std::size_t>(target)] & on_the_way)) continue;
-      Tensor& sum = cotangents[static_cast<std::size_t>(target)];
+      if (wanted(e)) call.wanted |= 1u << std::min(e - first, 31u);
+    const auto accumulate = [&](std::uint32_t e, Tensor part) {
+      Tensor& sum = cotangents[static_cast<std::size_t>(walk.edges[e])];
       sum = sum.defined() ? add(Operand(sum, call.where), part) : std::move(part);
+    };
+    if (!call.op.derivatives.empty()) {  // most nodes: without a list of parts
+      for (std::uint32_t e = first; e < last; ++e)
+        if (wanted(e)) accumulate(e, detail::elementwise_vjp(call, e - first, cotangent));
+      continue;
     }
+    Tensors parts = detail::vjp_of(call, cotangent);
+    for (std::uint32_t e = first; e < last; ++e)
+      if (wanted(e) && parts[e - first].defined()) accumulate(e, std::move(parts[e - first]));
   }
 
   Tensors result;

@@ -20,27 +20,6 @@ Tensor scaled(const Tensor& x, double factor, const SourceLocation& where) {
   return factor == -1 ? negative(x, where) : multiply(Operand(x, where), factor);
 }
 
-Tensors elementwise_vjp(const Call& call, const Tensor& cotangent) {
-  Tensors result(call.size());
-  for (std::uint32_t i = 0; i < call.size(); ++i) {
-    if (!call.wants(i)) continue;
-    const ElementwiseDerivative& derivative = call.op.derivatives[i];
-    Tensor part;
-    if (derivative.fused_vjp == nullptr) {
-      part = scaled(cotangent, derivative.constant, call.where);
-    } else {
-      TensorImpl* inputs[8] = {cotangent.get()};
-      std::uint32_t count = 1;
-      for (std::uint32_t j = 0; j < call.size(); ++j)
-        if (derivative.reads >> j & 1) inputs[count++] = call.inputs[j];
-      if (derivative.reads >> call.size() & 1) inputs[count++] = call.result;
-      part = apply_op(*derivative.fused_vjp, inputs, count, nullptr, call.where);
-    }
-    result[i] = part.shape() == call.shape(i) ? std::move(part) : sum_to(part, call.shape(i), call.where);
-  }
-  return result;
-}
-
 Tensor elementwise_jvp(const Call& call, const Tensors& tangents) {
   Tensor sum;
   for (std::uint32_t i = 0; i < call.size(); ++i) {
@@ -102,8 +81,29 @@ void check_cotangents(const Call& call, const Tensors& result) {
 
 }  // namespace
 
+Tensor elementwise_vjp(const Call& call, std::uint32_t i, const Tensor& cotangent) {
+  const ElementwiseDerivative& derivative = call.op.derivatives[i];
+  Tensor part;
+  if (derivative.fused_vjp == nullptr) {
+    part = scaled(cotangent, derivative.constant, call.where);
+  } else {
+    TensorImpl* inputs[6] = {cotangent.get()};
+    std::uint32_t count = 1;
+    for (std::uint32_t j = 0; j < call.size(); ++j)
+      if (derivative.reads >> j & 1) inputs[count++] = call.inputs[j];
+    if (derivative.reads >> call.size() & 1) inputs[count++] = call.result;
+    part = apply_op(*derivative.fused_vjp, inputs, count, nullptr, call.where);
+  }
+  return part.shape() == call.shape(i) ? part : sum_to(part, call.shape(i), call.where);
+}
+
 Tensors vjp_of(const Call& call, const Tensor& cotangent) {
-  if (!call.op.derivatives.empty()) return elementwise_vjp(call, cotangent);
+  if (!call.op.derivatives.empty()) {
+    Tensors result(call.size());
+    for (std::uint32_t i = 0; i < call.size(); ++i)
+      if (call.wants(i)) result[i] = elementwise_vjp(call, i, cotangent);
+    return result;
+  }
   Tensors result = call.op.vjp ? call.op.vjp(call, cotangent) : composed_vjp(call, cotangent);
   check_cotangents(call, result);
   return result;

@@ -33,6 +33,8 @@ struct Walk {
 /// J^T of one call applied to a cotangent: by the operator's rule, its elementwise derivatives, or its
 /// composition. Checks what a rule returns. Records when recording is on.
 Tensors vjp_of(const Call& call, const Tensor& cotangent);
+/// The i-th entry of that for an elementwise operator.
+Tensor elementwise_vjp(const Call& call, std::uint32_t i, const Tensor& cotangent);
 /// J of one call applied to tangents: by the operator's rule, or as the transpose of its vjp.
 Tensor jvp_of(const Call& call, const Tensors& tangents);
 
