@@ -28,7 +28,14 @@ if(WENGERT_DISPATCH AND WENGERT_BASELINE_ISA STREQUAL "sse")
   set(WENGERT_EXTRA_ISAS avx2 avx512)
 endif()
 
-set(WENGERT_KERNEL_FLAGS -O3 -fno-trapping-math -fno-math-errno)
+# A sanitizer's checks in every lane make full optimisation take minutes a file, and with one instruction set
+# nothing can leak into another.
+if(WENGERT_SANITIZE AND NOT WENGERT_DISPATCH)
+  set(WENGERT_KERNEL_FLAGS -O1)
+else()
+  set(WENGERT_KERNEL_FLAGS -O3)
+endif()
+list(APPEND WENGERT_KERNEL_FLAGS -fno-trapping-math -fno-math-errno)
 
 # One object library for one instruction set.
 function(wengert_isa_objects name isa)

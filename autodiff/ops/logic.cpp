@@ -30,19 +30,12 @@ const OperatorDefinition* compare(const char* name, const char* doc, F f) {
   });
 }
 
-struct Choose {
-  template <class M, class V>
-  WENGERT_INLINE auto operator()(M condition, V a, V b) const {
-    return where(condition != false, a, b);
-  }
-};
-
 template <class T>
 void choose(const Call& call, detail::TensorImpl& out) {
   const Strides strides[] = {broadcast_strides(call[0].shape, call[0].strides, out.shape),
                              broadcast_strides(call[1].shape, call[1].strides, out.shape),
                              broadcast_strides(call[2].shape, call[2].strides, out.shape)};
-  kernels::map([](auto c, auto a, auto b) { return c.v ? a : b; }, out.as<T>(), out.shape, strides,
+  kernels::map([](auto c, auto a, auto b) { return where(c, a, b); }, out.as<T>(), out.shape, strides,
                call[0].as<bool>(), call[1].as<T>(), call[2].as<T>());
 }
 
