@@ -133,6 +133,7 @@ int body(int argc, char** argv) {
       ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
 
+  fmt::print("{}\n", to_string(build_info()));
   random::seed(options.seed);
   Claims claims;
   check_gradients(claims, options.gamma);

@@ -4,7 +4,6 @@
 /// Networks: modules, losses, optimizers, data, files, progress. Programs print their results with {fmt}.
 
 #include <fmt/core.h>
-#include <fmt/core.h>  // programs print with fmt::print
 
 #include "nn/data/dataset.hpp"
 #include "nn/data/idx.hpp"
