@@ -135,8 +135,9 @@ TEST_CASE("the battery sees a kernel that ignores strides") {
   OperatorDefinition op = copy_of("negative");
   op.kernel = [](const Call& call, detail::TensorImpl& out) {
     for (std::int64_t i = 0; i < out.size; ++i) {
-      if (out.dtype == DType::float64) out.as<double>()[i] = -call[0].as<double>()[i];
-      if (out.dtype == DType::float32) out.as<float>()[i] = -call[0].as<float>()[i];
+      const std::int64_t at = call[0].contiguous ? i : 0;  // wrong, without reading what is not ours
+      if (out.dtype == DType::float64) out.as<double>()[i] = -call[0].as<double>()[at];
+      if (out.dtype == DType::float32) out.as<float>()[i] = -call[0].as<float>()[at];
     }
   };
   const OperatorReport report = complete_check(op);
