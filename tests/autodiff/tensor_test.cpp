@@ -134,7 +134,7 @@ TEST_CASE("copies share the elements; handles are values") {
   Tensor moved = std::move(b);
   CHECK_FALSE(b.defined());  // NOLINT: the state after a move is documented
   CHECK(moved.defined());
-  moved = moved;
+  moved = static_cast<const Tensor&>(moved);
   CHECK(moved.to_vector<float>() == std::vector<float>{3, 4});
 }
 
