@@ -29,8 +29,8 @@ int body(int, char**) {
   Tensor y = square(x);
   auto view = as_xtensor<double>(y);  // no copy; any xtensor function applies
   claims.check("a Tensor is seen without a copy",
-               &std::as_const(view)(0, 0) == y.span<double>().data() ? "same memory" : "a copy", "same memory",
-               &std::as_const(view)(0, 0) == y.span<double>().data());
+               &std::as_const(view)(0, 0) == y.span<double>().data() ? "same memory" : "a copy",
+               "same memory", &std::as_const(view)(0, 0) == y.span<double>().data());
   const double theirs = xt::sum(view)(), ours = sum(y).item<double>();
   claims.at_most("xt::sum and sum agree", std::abs(theirs - ours), 1e-13);
   return claims.finish();
