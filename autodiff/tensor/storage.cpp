@@ -188,6 +188,7 @@ Storage* allocate_storage(std::size_t bytes) {
       pool.stats.cached -= class_bytes(index);
       p = b;
     }
+    if (p == nullptr) p = system_allocate(class_bytes(index));  // may throw: counted only when it is there
     pool.stats.in_use += class_bytes(index);
     pool.stats.peak_in_use = std::max(pool.stats.peak_in_use, pool.stats.in_use);
   }
