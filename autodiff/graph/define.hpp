@@ -14,8 +14,8 @@
 namespace wengert {
 
 namespace detail {
-/// The kernel of another instruction set for a registered operator.
-void set_kernel(const char* name, Kernel kernel);
+/// The kernels of another instruction set for a registered operator.
+void set_kernel(const char* name, Kernel kernel, const RowKernel (&rows)[4]);
 bool define_builtin_operators();
 }  // namespace detail
 
@@ -68,6 +68,16 @@ constexpr std::uint32_t reads_inputs(I... i) {
   return (0u | ... | (1u << i));
 }
 
+/// An operator's RowRule: .row = {.kernel = {...}, .fits = [](const Call& call) { ... }}.
+struct RowSpec {
+  RowKernel kernel[4] = {};  ///< in the order of DType: bool, int64, float32, float64
+  Rule<bool (*)(const Call&)> fits = {};
+  std::uint32_t column_inputs = 0;
+  bool column_result = false;
+  Rule<bool (*)(const Call&)> sums_rows = {};
+  bool elementwise = false;
+};
+
 struct OperatorSpec {
   const char* name;
   const char* doc = "";
@@ -77,6 +87,8 @@ struct OperatorSpec {
   AttributesOf attributes = {};
   Rule<ShapeRule> infer = {};
   Kernel kernel = nullptr;
+  RowSpec row = {};
+  bool checks_values = false;  ///< the kernel can throw because of the values of its inputs
   Rule<ViewRule> view = {};
   bool differentiable =
       true;  ///< false only where the derivative is zero by definition, stated in `contract`
@@ -92,7 +104,7 @@ struct OperatorSpec {
 /// Registers a built-in operator; in the other instruction sets, adds its kernel.
 inline const OperatorDefinition* define([[maybe_unused]] OperatorSpec spec) {
 #ifdef WENGERT_VARIANT
-  if (spec.kernel != nullptr) detail::set_kernel(spec.name, spec.kernel);
+  if (spec.kernel != nullptr) detail::set_kernel(spec.name, spec.kernel, spec.row.kernel);
   return nullptr;
 #else
   OperatorDefinition op;
@@ -104,6 +116,13 @@ inline const OperatorDefinition* define([[maybe_unused]] OperatorSpec spec) {
   op.attributes = spec.attributes.type;
   op.infer = std::move(spec.infer);
   op.kernel = spec.kernel;
+  for (int i = 0; i < 4; ++i) op.row.kernel[i] = spec.row.kernel[i];
+  op.row.elementwise = spec.row.elementwise;
+  op.row.fits = spec.row.fits;
+  op.row.column_inputs = spec.row.column_inputs;
+  op.row.column_result = spec.row.column_result;
+  op.row.sums_rows = spec.row.sums_rows;
+  op.checks_values = spec.checks_values;
   op.view = std::move(spec.view);
   op.differentiable = spec.differentiable;
   op.reads_inputs = spec.reads;

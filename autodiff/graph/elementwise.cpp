@@ -29,7 +29,7 @@ std::string fused_vjp_name(std::string_view op, int input, int arity) {
 }
 
 void set_fused_vjp_kernel(const char* op, int input, int arity, Kernel kernel) {
-  set_kernel(fused_vjp_name(op, input, arity).c_str(), kernel);
+  set_kernel(fused_vjp_name(op, input, arity).c_str(), kernel, {});
 }
 
 void fail_element_type(const Call& call) { fail_dtypes(call, "does not take this element type"); }

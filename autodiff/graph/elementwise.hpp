@@ -280,7 +280,7 @@ inline const OperatorDefinition* define_elementwise(const ElementwiseSpec& spec)
   const Derivative* derivatives = single ? &spec.derivative : spec.derivatives.begin();
   const int count = single ? 1 : static_cast<int>(spec.derivatives.size());
 #ifdef WENGERT_VARIANT
-  detail::set_kernel(spec.name, spec.forward.kernel);
+  detail::set_kernel(spec.name, spec.forward.kernel, {});
   for (int i = 0; i < count; ++i)
     if (derivatives[i].kernel != nullptr)
       detail::set_fused_vjp_kernel(spec.name, i, spec.forward.arity, derivatives[i].kernel);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "autodiff/graph/attributes.hpp"
+#include "autodiff/kernels/row.hpp"
 #include "autodiff/tensor/creation.hpp"
 #include "autodiff/tensor/tensor.hpp"
 
@@ -126,6 +127,8 @@ struct OperatorDefinition {
   Kernel kernel = nullptr;
   ViewRule view;
   std::function<void(const Call&, detail::TensorImpl& out)> body;  ///< a kernel that carries state
+  RowRule row;                 ///< the same arithmetic on rows, with the same bits
+  bool checks_values = false;  ///< the kernel can throw because of the values of its inputs
 
   bool differentiable = false;
   std::uint32_t reads_inputs = 0;  ///< bit i: the vjp rule reads the value of input i

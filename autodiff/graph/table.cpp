@@ -53,9 +53,11 @@ OperatorDefinition* register_operator(OperatorDefinition definition) {
   return &op;
 }
 
-void set_kernel(const char* name, Kernel kernel) {
+void set_kernel(const char* name, Kernel kernel, const RowKernel (&rows)[4]) {
   std::lock_guard lock(table().mutex);
-  table().by_name.at(name)->kernel = kernel;
+  OperatorDefinition& op = *table().by_name.at(name);
+  op.kernel = kernel;
+  for (int i = 0; i < 4; ++i) op.row.kernel[i] = rows[i];
 }
 
 }  // namespace detail

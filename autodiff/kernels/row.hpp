@@ -1,0 +1,47 @@
+#pragma once
+
+/// \file
+/// Row kernels: an operator's arithmetic on a tile of contiguous rows, which is what chains of operators are
+/// run with, tile by tile, in the L1 cache.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace wengert {
+
+struct Call;
+struct RowOp;
+
+/// Computes one tile. `slots` is a table of buffers; the operation names its operands by position in it.
+/// The tile is `rows` rows of `cols` elements, contiguous and row-major; in a reduction, a softmax or
+/// take_along_axis `cols` is the length of a row of the full operand, in one_hot the depth. Every buffer may
+/// be read and written to the next multiple of 64 bytes after its end, as any buffer of a tensor may.
+using RowKernel = void (*)(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t cols);
+
+/// One operation of a chain.
+struct RowOp {
+  static constexpr int max_inputs = 8;
+
+  RowKernel kernel = nullptr;
+  const void* attributes = nullptr;  ///< the operator's attribute struct, or null
+  std::uint32_t out = 0;             ///< position of the result in the table of buffers
+  std::uint32_t in[max_inputs] = {};
+  std::uint32_t repeated = 0;  ///< elementwise: bit i, input i is a single element used for all
+};
+
+/// How an operator works on the rows of a matrix, when it does.
+struct RowRule {
+  /// By element type of the data: that of input 0 (of input 1 for `where`).
+  RowKernel kernel[4] = {};
+  /// out[i] = f(in0[i], ...): called with rows = 1 and cols elements; inputs are full or `repeated`.
+  bool elementwise = false;
+  /// Not elementwise: whether this call works on whole rows, all leading axes of the data counted as rows and
+  /// the last one as columns.
+  bool (*fits)(const Call&) = nullptr;
+  std::uint32_t column_inputs = 0;  ///< bit i: input i has one element a row; the others are full tiles
+  bool column_result = false;       ///< the result has one element a row
+  /// sum: whether this call adds up over all leading axes (the result is one row) or over all axes.
+  bool (*sums_rows)(const Call&) = nullptr;
+};
+
+}  // namespace wengert
