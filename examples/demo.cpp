@@ -77,7 +77,7 @@ void train(Claims& claims, const Options& options) {
   nn::Adam adam(net.parameters(), {.learning_rate = 1e-2});
   nn::DataLoader loader(train, {.batch_size = 100, .shuffle = true, .epochs = options.epochs});
   nn::Progress progress(loader.size(), {.label = "training"});
-  Series losses{"training", {}, {}}, accuracies{"test", {}, {}};
+  std::vector<double> epochs, losses, accuracies;
   double epoch_loss = 0;
   std::int64_t step = 0;
   for (auto [x, y] : loader) {
@@ -90,9 +90,9 @@ void train(Claims& claims, const Options& options) {
     if (++step % loader.batches_per_epoch() != 0) continue;
     const double epoch = static_cast<double>(step / loader.batches_per_epoch());
     const NoGrad no_grad;
-    losses.x.push_back(epoch),
-        losses.y.push_back(epoch_loss / static_cast<double>(loader.batches_per_epoch()));
-    accuracies.x.push_back(epoch), accuracies.y.push_back(100 * nn::accuracy(net(test.x), test.y));
+    epochs.push_back(epoch);
+    losses.push_back(epoch_loss / static_cast<double>(loader.batches_per_epoch()));
+    accuracies.push_back(100 * nn::accuracy(net(test.x), test.y));
     epoch_loss = 0;
   }
   progress.finish();
@@ -102,16 +102,17 @@ void train(Claims& claims, const Options& options) {
                   100 * nn::accuracy(predictions, test.y), 62, "% right");
 
   std::filesystem::create_directories(options.out);
-  const std::string model = options.out + "/demo_model.safetensors", curve = options.out + "/demo_loss.svg";
+  const std::string model = options.out + "/demo_model.safetensors";
   nn::save_safetensors(net, model);
   nn::Sequential again = network();
   nn::load_safetensors(again, model);
   claims.check("saved and loaded into a fresh network, it predicts the same",
                fmt::format("largest difference {:g}", largest_difference(again(test.x), predictions)),
                "0, exactly", largest_difference(again(test.x), predictions) == 0);
-  write_file(curve, svg(std::vector<Chart>{{"Focal loss on MNIST-1D", "epoch", "mean loss", {losses}},
-                                           {"Test accuracy", "epoch", "% right", {accuracies}}}));
-  fmt::print("network     {}\nloss curve  {}\n", model, curve);
+  Picture picture("demo_loss", 2, 300);
+  picture.panel("Focal loss on MNIST-1D", "epoch", "mean loss").lines("", epochs, losses);
+  picture.panel("Test accuracy", "epoch", "% right").lines("", epochs, accuracies);
+  fmt::print("network     {}\nloss curve  {}\n", model, picture.write(options.out));
 }
 
 int body(int argc, char** argv) {

@@ -27,9 +27,18 @@ foreach(file IN LISTS examples)
                "echo 'skipped: no mnist/train-images-idx3-ubyte.gz in WENGERT_DATA_DIR'; exit 77")
       wengert_test_properties(examples.mnist)
     endif()
-  elseif(name STREQUAL "xor")
-    wengert_example_test(xor "${CMAKE_CURRENT_BINARY_DIR}")
   else()
     wengert_example_test(${name})
   endif()
 endforeach()
+
+# The lecture notes' programs: their shorter runs. They check claims about networks, with an engine that has its own
+# tests under the sanitizers, where they would take minutes.
+if(NOT WENGERT_SANITIZE)
+  foreach(file IN LISTS notes)
+    get_filename_component(name "${file}" NAME_WE)
+    add_test(NAME examples.notes.${name}
+             COMMAND example_${name} --quick --out "${CMAKE_CURRENT_BINARY_DIR}/notes/quick")
+    wengert_test_properties(examples.notes.${name})
+  endforeach()
+endif()

@@ -1,171 +1,240 @@
 #include "examples/common/picture.hpp"
 
 #include <fmt/format.h>
+#include <sys/wait.h>
 
-#include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <stdexcept>
+
+#include "autodiff/autodiff.hpp"
 
 namespace examples {
 namespace {
 
-constexpr double panel_width = 520, panel_height = 360;
-constexpr double left = 70, right = 20, top = 44, bottom = 54;
-constexpr const char* colours[] = {"#1f77b4", "#d95f02", "#2ca02c", "#7570b3", "#e7298a", "#666666"};
+// M. Okabe, K. Ito, Color universal design, 2008; told apart by marks and brightness too.
+constexpr const char* palette[] = {"#0072B2", "#D55E00", "#009E73", "#CC79A7",
+                                   "#E69F00", "#56B4E9", "#000000"};
+constexpr int marks_of[] = {7, 5, 9, 13, 11, 6, 4};
 
-std::string escape(const std::string& text) {
+std::string quoted(const std::string& text) {
+  std::string out = "\"";
+  for (char c : text) out += c == '"' ? std::string("\\\"") : std::string(1, c);
+  return out + "\"";
+}
+
+std::string number(double v) { return std::isfinite(v) ? fmt::format("{:.9g}", v) : "NaN"; }
+
+constexpr int width = 700;
+
+std::string linetypes() {
   std::string out;
-  for (char c : text) {
-    if (c == '&')
-      out += "&amp;";
-    else if (c == '<')
-      out += "&lt;";
-    else if (c == '>')
-      out += "&gt;";
-    else
-      out += c;
-  }
+  for (std::size_t i = 0; i < std::size(palette); ++i)
+    out += fmt::format("set linetype {} lc rgb '{}' lw 2 pt {} ps 0.7\n", i + 1, palette[i], marks_of[i]);
   return out;
 }
 
-std::string text(double x, double y, const std::string& words, const std::string& more = "") {
-  return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" {}>{}</text>\n", x, y, more, escape(words));
-}
-
-std::string document(double width, double height, const std::string& body) {
+// The axes' rectangle, given in pixels, as shares of the picture's size.
+std::string margins(double left, double right, double bottom, double top, double height) {
   return fmt::format(
-             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{0:g}\" height=\"{1:g}\" "
-             "viewBox=\"0 0 {0:g} {1:g}\" font-family=\"sans-serif\" font-size=\"12\">\n"
-             "<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
-             width, height) +
-         body + "</svg>\n";
+      "set lmargin at screen {:.4f}\nset rmargin at screen {:.4f}\n"
+      "set bmargin at screen {:.4f}\nset tmargin at screen {:.4f}\n",
+      left / width, right / width, bottom / height, top / height);
 }
 
-// An axis from a round number to a round number, with steps of 1, 2 or 5 times a power of ten.
-struct Axis {
-  double low, high, step;
-
-  Axis(double smallest, double largest) {
-    if (!(largest > smallest)) largest = smallest + 1;
-    const double raw = (largest - smallest) / 5, power = std::pow(10.0, std::floor(std::log10(raw)));
-    const double digit = raw / power;
-    step = power * (digit <= 1 ? 1 : digit <= 2 ? 2 : digit <= 5 ? 5 : 10);
-    low = std::floor(smallest / step + 1e-9) * step;
-    high = std::ceil(largest / step - 1e-9) * step;
-  }
-  int ticks() const { return static_cast<int>(std::lround((high - low) / step)); }
-  double share(double v) const { return (v - low) / (high - low); }
-};
-
-std::string panel(const Chart& chart, double offset) {
-  double x_low = 1e300, x_high = -1e300, y_low = 1e300, y_high = -1e300;
-  for (const Series& s : chart.series)
-    for (std::size_t i = 0; i < s.x.size(); ++i) {
-      if (!std::isfinite(s.y[i])) continue;
-      x_low = std::min(x_low, s.x[i]), x_high = std::max(x_high, s.x[i]);
-      y_low = std::min(y_low, s.y[i]), y_high = std::max(y_high, s.y[i]);
-    }
-  if (x_low > x_high) throw std::runtime_error("chart \"" + chart.title + "\" has no finite values");
-  const Axis across(x_low, x_high), up(y_low, y_high);
-  const double width = panel_width - left - right, height = panel_height - top - bottom;
-  const auto place_x = [&](double v) { return offset + left + width * across.share(v); };
-  const auto place_y = [&](double v) { return top + height * (1 - up.share(v)); };
-
-  std::string out =
-      text(offset + left + width / 2, 24, chart.title, "text-anchor=\"middle\" font-size=\"15\"");
-  for (int i = 0; i <= up.ticks(); ++i) {
-    const double v = up.low + i * up.step, y = place_y(v);
-    out += fmt::format("<path d=\"M{:.1f} {:.1f}H{:.1f}\" stroke=\"#dddddd\"/>\n", offset + left, y,
-                       offset + left + width);
-    out += text(offset + left - 8, y + 4, fmt::format("{:.6g}", std::abs(v) < up.step / 2 ? 0.0 : v),
-                "text-anchor=\"end\"");
-  }
-  for (int i = 0; i <= across.ticks(); ++i) {
-    const double v = across.low + i * across.step, x = place_x(v);
-    out += fmt::format("<path d=\"M{:.1f} {:.1f}v5\" stroke=\"black\"/>\n", x, top + height);
-    out += text(x, top + height + 19, fmt::format("{:.6g}", v), "text-anchor=\"middle\"");
-  }
-  out += fmt::format("<path d=\"M{0:.1f} {1:.1f}V{2:.1f}H{3:.1f}\" fill=\"none\" stroke=\"black\"/>\n",
-                     offset + left, top, top + height, offset + left + width);
-  out += text(offset + left + width / 2, panel_height - 14, chart.x_label, "text-anchor=\"middle\"");
-  out += text(0, 0, chart.y_label,
-              fmt::format("text-anchor=\"middle\" transform=\"translate({:.1f} {:.1f}) rotate(-90)\"",
-                          offset + 18, top + height / 2));
-  for (std::size_t k = 0; k < chart.series.size(); ++k) {
-    const Series& s = chart.series[k];
-    const char* colour = colours[k % std::size(colours)];
-    std::string points;
-    for (std::size_t i = 0; i < s.x.size(); ++i)
-      if (std::isfinite(s.y[i])) points += fmt::format("{:.1f},{:.1f} ", place_x(s.x[i]), place_y(s.y[i]));
-    out += fmt::format("<polyline points=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.6\"/>\n", points,
-                       colour);
-    if (chart.series.size() > 1) {
-      const double y = top + 14 + 18 * static_cast<double>(k), x = offset + left + width - 110;
-      out += fmt::format("<path d=\"M{:.1f} {:.1f}h22\" stroke=\"{}\" stroke-width=\"2.5\"/>\n", x, y - 4,
-                         colour);
-      out += text(x + 28, y, s.name);
-    }
-  }
-  return out;
-}
-
-// From blue over white to orange.
-std::string colour(double v) {
-  v = std::isfinite(v) ? std::clamp(v, 0.0, 1.0) : 0.5;
-  const double t = std::abs(2 * v - 1);
-  const auto mix = [&](int end) { return static_cast<int>(std::lround(255 + t * (end - 255))); };
-  return v < 0.5 ? fmt::format("#{:02x}{:02x}{:02x}", mix(90), mix(150), mix(220))
-                 : fmt::format("#{:02x}{:02x}{:02x}", mix(245), mix(150), mix(60));
-}
-
-std::string panel(const Field& field, double offset) {
-  constexpr int cells = 48;
-  constexpr double side = 260, cell = side / cells;
-  std::vector<std::pair<double, double>> places;
-  for (int j = 0; j < cells; ++j)
-    for (int i = 0; i < cells; ++i)
-      places.emplace_back(field.low + (field.high - field.low) * (i + 0.5) / cells,
-                          field.high - (field.high - field.low) * (j + 0.5) / cells);
-  const std::vector<double> values = field.values(places);
-  std::string out = text(offset + side / 2, 24, field.title, "text-anchor=\"middle\" font-size=\"14\"");
-  for (int j = 0; j < cells; ++j)
-    for (int i = 0; i < cells; ++i)
-      out += fmt::format("<rect x=\"{:.2f}\" y=\"{:.2f}\" width=\"{:.2f}\" height=\"{:.2f}\" fill=\"{}\"/>\n",
-                         offset + i * cell, 36 + j * cell, cell + 0.3, cell + 0.3,
-                         colour(values[static_cast<std::size_t>(j * cells + i)]));
-  out += fmt::format(
-      "<rect x=\"{:g}\" y=\"36\" width=\"{:g}\" height=\"{:g}\" fill=\"none\" stroke=\"#888888\"/>\n", offset,
-      side, side);
-  const double scale = side / (field.high - field.low);
-  for (const Field::Point& p : field.points)
-    out += fmt::format(
-        "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"8\" fill=\"{}\" stroke=\"black\" stroke-width=\"2\"/>\n",
-        offset + (p.x - field.low) * scale, 36 + (field.high - p.y) * scale,
-        p.label == 1 ? "#f58220" : "#2a6fc9");
+std::string labels(const std::vector<std::string>& names) {
+  std::string out;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    out += fmt::format("{}{} {}", i ? ", " : "", quoted(names[i]), i);
   return out;
 }
 
 }  // namespace
 
-std::string svg(const std::vector<Chart>& charts) {
-  std::string body;
-  for (std::size_t i = 0; i < charts.size(); ++i)
-    body += panel(charts[i], panel_width * static_cast<double>(i));
-  return document(panel_width * static_cast<double>(charts.size()), panel_height, body);
+Column::Column(const wengert::Tensor& x) : values(cast(x, wengert::DType::float64).to_vector<double>()) {}
+
+wengert::Tensor Field::places(double low, double high, int n, wengert::DType dtype) {
+  std::vector<double> flat;
+  const auto at = [&](int i) { return low + (high - low) * i / (n - 1); };
+  for (int j = 0; j < n; ++j)
+    for (int i = 0; i < n; ++i) flat.push_back(at(i)), flat.push_back(at(j));
+  return cast(wengert::from_span<double>(flat, {std::int64_t{n} * n, 2}), dtype);
 }
 
-std::string svg(const std::vector<Field>& fields) {
-  std::string body;
-  for (std::size_t i = 0; i < fields.size(); ++i) body += panel(fields[i], 20 + 280 * static_cast<double>(i));
-  return document(20 + 280 * static_cast<double>(fields.size()), 316, body);
+Panel::Panel(const std::string& title, const std::string& x_label, const std::string& y_label) {
+  commands_ = fmt::format(
+      "reset\nset border 3 lc '#555555'\nset tics nomirror out scale 0.6\nset xtics offset 0,0.3\nset grid lw 1 dt 1 lc '#dddddd'\n"
+      "set key spacing 1.15 samplen 1.8\nset style fill solid 0.85 noborder\n"
+      "set title {} offset 0,-0.3\nset xlabel {} offset 0,0.9\nset ylabel {} offset 1,0\n",
+      quoted(title), quoted(x_label), quoted(y_label));
 }
 
-void write_file(const std::string& path, const std::string& text) {
-  std::ofstream out(path, std::ios::binary);
-  out << text;
-  out.close();
-  if (!out) throw std::runtime_error(path + ": cannot be written");
+Panel& Panel::command(const std::string& text) {
+  commands_ += text + '\n';
+  return *this;
+}
+
+std::string Panel::block(const std::string& text) {
+  blocks_.push_back(text);
+  return fmt::format("$@{}", blocks_.size());
+}
+
+Panel& Panel::add(const std::string& with, const std::string& title, const Column& x, const Column& y,
+                  const std::string& style) {
+  if (x.values.size() != y.values.size())
+    throw std::runtime_error(fmt::format("picture: {} values against {}", y.values.size(), x.values.size()));
+  std::string rows;
+  for (std::size_t i = 0; i < x.values.size(); ++i)
+    rows += number(x.values[i]) + ' ' + number(y.values[i]) + '\n';
+  const bool own_colour = style.find("lt ") != std::string::npos || style.find("lc ") != std::string::npos;
+  const std::string drawn =
+      fmt::format("with {} {} {} {}", with, own_colour ? "" : fmt::format("lt {}", ++curves_), style,
+                  title.empty() ? "notitle" : "title " + quoted(title));
+  plots_.push_back(fmt::format("{} using 1:2 {}", block(rows), drawn));
+  if (!title.empty()) legend_.push_back("NaN " + drawn);
+  return *this;
+}
+
+Panel& Panel::lines(const std::string& title, const Column& x, const Column& y, const std::string& style) {
+  return add("lines", title, x, y, style);
+}
+Panel& Panel::points(const std::string& title, const Column& x, const Column& y, const std::string& style) {
+  return add("points", title, x, y, style);
+}
+Panel& Panel::marks(const std::string& title, const Column& x, const Column& y, const std::string& style) {
+  return add("linespoints", title, x, y, style);
+}
+
+Panel& Panel::bars(const std::string& title, const std::vector<std::string>& names, const Column& heights,
+                   const std::string& style) {
+  command(fmt::format(
+      "set xtics ({}) scale 0\nset boxwidth 0.7\nset yrange [0:*]\nunset grid\nset xrange [-0.6:{}]",
+      labels(names), static_cast<double>(names.size()) - 0.4));
+  std::vector<double> at;
+  for (std::size_t i = 0; i < names.size(); ++i) at.push_back(static_cast<double>(i));
+  add("boxes", title, at, heights, style);
+  plots_.push_back(
+      fmt::format("$@{} using 1:2:(sprintf('%.4g', $2)) with labels offset 0,0.6 notitle", blocks_.size()));
+  return command("set offsets 0, 0, graph 0.08, 0");
+}
+
+namespace {
+
+// Rows with a blank line between them, as gnuplot takes a grid.
+std::string grid(const Field& f) {
+  std::string rows;
+  const auto at = [&](int i) { return number(f.low + (f.high - f.low) * i / (f.n - 1)); };
+  for (int j = 0; j < f.n; ++j, rows += '\n')
+    for (int i = 0; i < f.n; ++i)
+      rows +=
+          at(i) + ' ' + at(j) + ' ' + number(f.values.values[static_cast<std::size_t>(j * f.n + i)]) + '\n';
+  return rows;
+}
+
+}  // namespace
+
+Panel& Panel::colours(const Field& field, double smallest, double largest) {
+  command(
+      fmt::format("set palette defined (0 '#6aa6e0', 0.5 '#ffffff', 1 '#f5a04a')\nset cbrange [{}:{}]\n"
+                  "unset colorbox\nunset grid\nset size square\nset xrange [{}:{}]\nset yrange [{}:{}]",
+                  smallest, largest, field.low, field.high, field.low, field.high));
+  plots_.push_back(block(grid(field)) + " using 1:2:3 with image notitle");
+  return *this;
+}
+
+Panel& Panel::contour(const std::string& title, const Field& field, double level, const std::string& style) {
+  const std::string from = block(grid(field));
+  const std::string to = fmt::format("$@{}_level", blocks_.size());
+  command(
+      fmt::format("set contour base\nunset surface\nset cntrparam levels discrete {}\nset table {}\n"
+                  "splot {} using 1:2:3\nunset table\nunset contour\nset surface",
+                  level, to, from));
+  const std::string drawn =
+      fmt::format("with lines {} {}", style, title.empty() ? "notitle" : "title " + quoted(title));
+  plots_.push_back(fmt::format("{} using 1:2 {}", to, drawn));
+  if (!title.empty()) legend_.push_back("NaN " + drawn);
+  return *this;
+}
+
+Panel& Panel::table(const std::vector<std::string>& columns, const std::vector<std::string>& rows,
+                    const std::vector<double>& values, const std::string& format) {
+  std::string cells;
+  for (std::size_t r = 0; r < rows.size(); ++r)
+    for (std::size_t c = 0; c < columns.size(); ++c)
+      cells += fmt::format("{} {} {}\n", c, r, number(values[r * columns.size() + c]));
+  command(fmt::format(
+      "set xtics ({}) scale 0\nset ytics ({}) scale 0\nunset grid\nset border 0\n"
+      "set palette defined (0 '#ffffff', 1 '#4a90d0')\nset xrange [-0.5:{}]\nset yrange [-0.5:{}]",
+      labels(columns), labels(rows), static_cast<double>(columns.size()) - 0.5,
+      static_cast<double>(rows.size()) - 0.5));
+  const std::string data = block(cells);
+  plots_.push_back(data + " using 1:2:3 with image notitle");
+  plots_.push_back(
+      fmt::format("{} using 1:2:(sprintf('{}', $3)) with labels font ',10' notitle", data, format));
+  return *this;
+}
+
+std::string Panel::script(const std::string& name, const std::string& margins) const {
+  std::string out, body = commands_ + margins + linetypes() + "plot ";
+  for (std::size_t i = 0; i < blocks_.size(); ++i)
+    out += fmt::format("${}{} << EOD\n{}EOD\n", name, i + 1, blocks_[i]);
+  for (std::size_t i = 0; i < plots_.size(); ++i) body += (i ? ", \\\n  " : "") + plots_[i];
+  for (std::size_t at = 0; (at = body.find("$@", at)) != std::string::npos;) body.replace(at, 2, "$" + name);
+  return out + body + '\n';
+}
+
+std::string Panel::legend() const { return linetypes() + fmt::format("plot {}\n", fmt::join(legend_, ", ")); }
+
+Picture::Picture(std::string name, int columns, int height)
+    : name_(std::move(name)), columns_(columns), height_(height) {}
+
+Picture& Picture::legend_below(int rows) {
+  legend_rows_ = rows;
+  return *this;
+}
+
+Panel& Picture::panel(const std::string& title, const std::string& x_label, const std::string& y_label) {
+  return panels_.emplace_back(title, x_label, y_label);
+}
+
+std::string Picture::write(const std::string& folder) const {
+  std::filesystem::create_directories(folder);
+  const std::string base = (std::filesystem::path(folder) / name_).string();
+  const int count = static_cast<int>(panels_.size()), rows = (count + columns_ - 1) / columns_;
+  std::ofstream script(base + ".gp");
+  script << fmt::format(
+      "set encoding utf8\nset terminal svg size {},{} enhanced font 'sans-serif,13' background '#ffffff'\n"
+      "set output {}\nset multiplot\n",
+      width, height_, quoted(base + ".svg"));
+  // In pixels: room for the labels around each panel, and for the legend at the bottom.
+  constexpr double left = 76, right = 16, top = 34, below = 56, legend_row = 22;
+  const double legend = legend_row * legend_rows_, cell_width = static_cast<double>(width) / columns_,
+               cell_height = (height_ - legend) / rows;
+  for (int i = 0; i < count; ++i) {
+    Panel panel = panels_[static_cast<std::size_t>(i)];
+    const double x = cell_width * (i % columns_), y = height_ - cell_height * (i / columns_ + 1);
+    if (i == 0 && legend_rows_ > 0) panel.command("unset key");
+    script << panel.script(fmt::format("p{}_", i + 1), margins(x + left, x + cell_width - right, y + below,
+                                                               y + cell_height - top, height_));
+  }
+  if (legend_rows_ > 0)
+    script << "reset\nunset border\nunset tics\nset xrange [0:1]\nset yrange [0:1]\n"
+              "set key center center horizontal samplen 1.8 width 1\n"
+           << margins(8, width - 8, 4, legend, height_) << panels_.front().legend();
+  script << "unset multiplot\n";
+  script.close();
+  if (!script) throw std::runtime_error("can't write " + base + ".gp");
+
+  const std::string quiet = "command -v gnuplot >/dev/null 2>&1";
+  if (std::system(quiet.c_str()) != 0)
+    return "not drawn: there is no gnuplot here (Debian: apt-get install gnuplot-nox)";
+  std::string path = "'";
+  for (char c : base + ".gp") path += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  if (const int status = std::system(("gnuplot " + path + "'").c_str()); status != 0)
+    throw std::runtime_error(fmt::format("gnuplot {}.gp failed with status {}", base, WEXITSTATUS(status)));
+  return base + ".svg";
 }
 
 }  // namespace examples
