@@ -32,6 +32,11 @@ void Walk::collect(TensorImpl& y, const Tensor* ends_begin, std::size_t ends_cou
     nodes.push_back(node);
     first_edge.push_back(static_cast<std::uint32_t>(edges.size()));
     if (!with_edges) return;
+    if (node->op != nullptr && node->input_count == 0)
+      throw GraphError(node->op->name,
+                       "was computed by a captured function and has no history: call gradients() inside of "
+                       "the function",
+                       node->where);
     for (std::uint32_t i = 0; i < node->input_count; ++i) {
       const TensorImpl* input = node->inputs[i];
       edges.push_back(input->requires_grad ? static_cast<std::int32_t>(input->slot) : -1);

@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "autodiff/graph/tracer.hpp"
+
 namespace wengert {
 namespace detail {
 namespace {
@@ -131,6 +133,13 @@ TensorImpl* new_result(const Call& call) {
   return op.view ? op.view(call, meta) : new_tensor(meta.dtype, meta.shape);
 }
 
+[[gnu::cold]] TensorImpl* trace(const Call& call) {
+  if (recording.tracer == nullptr)
+    throw GraphError(call.op.name, "an argument was made by a capture that has ended: it has no value",
+                     call.where);
+  return recording.tracer->apply(call);
+}
+
 }  // namespace
 }  // namespace detail
 
@@ -154,11 +163,19 @@ Tensor apply_op(const OperatorDefinition& op, detail::TensorImpl* const* inputs,
       (op.attributes != nullptr && attributes == nullptr))
     detail::fail_arguments(op, inputs, count, where);
   bool requires_grad = false;
+  std::uint32_t traced = 0;
   for (std::uint32_t i = 0; i < count; ++i) {
     if (inputs[i] == nullptr) detail::fail_arguments(op, inputs, count, where);
     requires_grad |= inputs[i]->requires_grad;
+    traced |= inputs[i]->trace;
   }
   const Call call{op, inputs, count, attributes, where};
+  if (traced != 0 || detail::recording.tracer != nullptr) [[unlikely]] {
+    Tensor out = Tensor::adopt(detail::trace(call));
+    if (requires_grad && op.differentiable && detail::recording.enabled)
+      detail::record(op, inputs, count, attributes, where, *out.get());
+    return out;
+  }
   Tensor out = Tensor::adopt(detail::new_result(call));
   if (op.kernel != nullptr)
     op.kernel(call, *out.get());

@@ -137,6 +137,8 @@ struct OperatorDefinition {
   JvpRule jvp;
   Composition compose;
 
+  bool draws = false;  ///< takes numbers from a random generator: every call counts, in its order
+
   bool elementwise = false;     ///< broadcasting shape rule; the result has the inputs' dtype
   bool boolean_result = false;  ///< ... but bool for comparisons
   std::vector<ElementwiseDerivative> derivatives;

@@ -5,11 +5,14 @@
 namespace wengert {
 
 namespace detail {
+class Tracer;
+
 /// What this thread does with the operators that it computes.
 struct Recording {
   bool enabled = true;
   bool check_finite = false;
   bool keep_values = false;  ///< recorded nodes keep every value, to be computed again (gradcheck)
+  Tracer* tracer = nullptr;  ///< not null: operators are written down by it and not computed (capture)
 };
 inline constinit thread_local Recording recording;
 

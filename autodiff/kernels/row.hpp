@@ -31,8 +31,9 @@ struct RowOp {
 
 /// How an operator works on the rows of a matrix, when it does.
 struct RowRule {
-  /// By element type of the data: that of input 0 (of input 1 for `where`).
+  /// By element type of input `data_input`.
   RowKernel kernel[4] = {};
+  std::uint8_t data_input = 0;  ///< 1 for `where`, whose input 0 is the condition
   /// out[i] = f(in0[i], ...): called with rows = 1 and cols elements; inputs are full or `repeated`.
   bool elementwise = false;
   /// Not elementwise: whether this call works on whole rows, all leading axes of the data counted as rows and

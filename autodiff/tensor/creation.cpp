@@ -161,7 +161,9 @@ Tensor variable(const Tensor& x, SourceLocation where) {
   if (!is_floating(x.dtype()))
     throw DTypeError("variable", "only float32 and float64 are differentiable, got " + describe(x), where);
   detail::TensorImpl& base = x.impl();
-  Tensor result = Tensor::adopt(detail::new_view(base, base.shape, base.strides, 0));
+  Tensor result =
+      Tensor::adopt(base.trace != 0 ? detail::new_traced(base.dtype, base.shape, base.trace, base.trace_value)
+                                    : detail::new_view(base, base.shape, base.strides, 0));
   result.impl().requires_grad = true;
   result.impl().where = where;
   return result;

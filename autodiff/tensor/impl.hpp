@@ -53,6 +53,11 @@ struct TensorImpl {
   alignas(8) std::byte few_attributes[inline_attribute_bytes];
   SourceLocation where;
 
+  // Not 0: a value that a capture records instead of computing: it has no bytes. The capture's number, and
+  // that of the value within it.
+  std::uint32_t trace = 0;
+  std::uint32_t trace_value = 0;
+
   // Scratch of a graph walk, valid while the walk's number stands in `walk`.
   std::uint64_t walk = 0;
   std::uint32_t slot = 0;
@@ -76,6 +81,15 @@ static_assert(sizeof(TensorImpl) <= block_size);
 TensorImpl* new_tensor(DType dtype, const Shape& shape);
 /// A header that sees `base`'s bytes from element `offset` on with other shape and strides.
 TensorImpl* new_view(TensorImpl& base, const Shape& shape, const Strides& strides, std::int64_t offset);
+
+/// A header without bytes, for a value that is recorded and not computed.
+TensorImpl* new_traced(DType dtype, const Shape& shape, std::uint32_t trace, std::uint32_t value);
+[[noreturn]] void fail_traced(const char* reader, const SourceLocation& where);
+/// Throws GraphError when somebody wants to read such a value.
+inline void check_readable(const TensorImpl& x, const char* reader, const SourceLocation& where) {
+  if (x.trace != 0) [[unlikely]]
+    fail_traced(reader, where);
+}
 
 void destroy(TensorImpl* impl) noexcept;        // no references left
 void release_value(TensorImpl* impl) noexcept;  // no readers left, references still

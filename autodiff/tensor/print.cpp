@@ -248,6 +248,7 @@ std::string text_of(const detail::TensorImpl& x) {
 
 std::string to_string(const Tensor& x) {
   if (!x.defined()) return "an empty tensor";
+  detail::check_readable(x.impl(), "to_string", {});
   switch (x.dtype()) {
     case DType::bool_:
       return text_of<bool>(x.impl());

@@ -53,6 +53,23 @@ TensorImpl* new_view(TensorImpl& base, const Shape& shape, const Strides& stride
   return impl;
 }
 
+TensorImpl* new_traced(DType dtype, const Shape& shape, std::uint32_t trace, std::uint32_t value) {
+  TensorImpl* impl = new (allocate_block()) TensorImpl(dtype, shape);
+  impl->size = shape.elements();
+  impl->strides = contiguous_strides(shape);
+  impl->trace = trace;
+  impl->trace_value = value;
+  return impl;
+}
+
+void fail_traced(const char* reader, const SourceLocation& where) {
+  throw GraphError(
+      reader,
+      "reads a value that is being captured: it has none before the program runs. Return it from "
+      "the captured function and read it there",
+      where);
+}
+
 void release_value(TensorImpl* impl) noexcept {
   if (impl->storage == nullptr || impl->storage == &impl->embedded) return;
   release_storage(std::exchange(impl->storage, nullptr));
@@ -103,6 +120,7 @@ Strides Tensor::strides() const { return checked().strides; }
 
 const void* Tensor::elements(DType dtype, const SourceLocation& where) const {
   const detail::TensorImpl& x = checked();
+  detail::check_readable(x, "span", where);
   if (x.dtype != dtype)
     throw DTypeError("span", "asked for " + std::string(name(dtype)) + ", the tensor is " + describe(*this),
                      where);
@@ -137,6 +155,7 @@ T read(const detail::TensorImpl& x, std::int64_t at) {
 template <class T>
 T single(const Tensor& x, const SourceLocation& where) {
   if (x.size() != 1) throw ShapeError("item", "needs exactly one element, got " + describe(x), where);
+  detail::check_readable(x.impl(), "item", where);
   return read<T>(x.impl(), 0);
 }
 
@@ -146,6 +165,7 @@ std::vector<T> copy(const Tensor& x, const SourceLocation& where) {
     throw DTypeError("to_vector",
                      "asked for " + std::string(name(dtype_of<T>)) + ", the tensor is " + describe(x), where);
   const detail::TensorImpl& impl = x.impl();
+  detail::check_readable(impl, "to_vector", where);
   std::vector<T> result;
   result.reserve(static_cast<std::size_t>(impl.size));
   Shape index = Shape::filled(impl.shape.size(), 0);

@@ -1,0 +1,179 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "autodiff/tensor/tensor.hpp"
+
+namespace wengert {
+
+/// How a function is captured.
+struct CaptureOptions {
+  /// Most programs kept, one for each signature (shapes and element types of the arguments); the one that was
+  /// not used for longest goes first.
+  std::size_t programs = 16;
+  // Passes, to be switched off to see what one of them does.
+  bool dead_code = true;
+  bool fold_constants = true;
+  bool simplify = true;
+  bool common_subexpressions = true;
+  bool fuse = true;
+};
+
+namespace detail {
+
+/// Calls a function of known type: `count` arguments in, its results out.
+using ErasedFunction = void (*)(void* function, const Tensor* arguments, Tensors& results);
+
+/// What is common to all captured functions.
+class CaptureCore {
+ public:
+  CaptureCore(const CaptureOptions& options, const SourceLocation& where);
+  ~CaptureCore();
+  CaptureCore(CaptureCore&&) noexcept;
+  CaptureCore& operator=(CaptureCore&&) noexcept;
+
+  void call(ErasedFunction function, void* object, const Tensor* arguments, std::size_t count,
+            Tensors& results);
+  std::string text() const;
+  std::string dot() const;
+  std::string report() const;
+  std::size_t programs() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+template <class R>
+struct Results;
+template <>
+struct Results<void> {
+  static void unpack(Tensors&) {}
+};
+template <>
+struct Results<Tensor> {
+  static void pack(Tensor&& from, Tensors& to) { to.push_back(std::move(from)); }
+  static Tensor unpack(Tensors& from) { return std::move(from[0]); }
+};
+template <>
+struct Results<Tensors> {
+  static void pack(Tensors&& from, Tensors& to) { to = std::move(from); }
+  static Tensors unpack(Tensors& from) { return std::move(from); }
+};
+template <class... T>
+struct Results<std::tuple<T...>> {
+  static_assert((std::is_same_v<T, Tensor> && ...), "a captured function returns tensors");
+  static void pack(std::tuple<T...>&& from, Tensors& to) {
+    std::apply([&](auto&... t) { (to.push_back(std::move(t)), ...); }, from);
+  }
+  static std::tuple<T...> unpack(Tensors& from) {
+    std::size_t i = 0;
+    return std::tuple<T...>{(static_cast<void>(sizeof(T)), std::move(from[i++]))...};
+  }
+};
+template <class A, class B>
+struct Results<std::pair<A, B>> {
+  static_assert(std::is_same_v<A, Tensor>, "a captured function returns tensors");
+  static void pack(std::pair<A, B>&& from, Tensors& to) {
+    if constexpr (std::is_same_v<B, Tensor>) {
+      to.push_back(std::move(from.first));
+      to.push_back(std::move(from.second));
+    } else {
+      to.push_back(std::move(from.first));
+      for (Tensor& t : from.second) to.push_back(std::move(t));
+    }
+  }
+  static std::pair<A, B> unpack(Tensors& from) {
+    if constexpr (std::is_same_v<B, Tensor>) {
+      return {std::move(from[0]), std::move(from[1])};
+    } else {
+      std::pair<A, B> all;
+      all.first = std::move(from[0]);
+      for (std::size_t i = 1; i < from.size(); ++i) all.second.push_back(std::move(from[i]));
+      return all;
+    }
+  }
+};
+
+}  // namespace detail
+
+/// A captured function: called like the function, it replays a program. See capture().
+template <class F>
+class Captured {
+ public:
+  Captured(F function, const CaptureOptions& options, const SourceLocation& where)
+      : function_(std::move(function)), core_(options, where) {}
+
+  template <class... Arguments>
+  auto operator()(const Arguments&... arguments) {
+    static_assert((std::is_convertible_v<const Arguments&, const Tensor&> && ...),
+                  "a captured function takes tensors");
+    constexpr std::size_t count = sizeof...(Arguments);
+    using R = decltype(invoke(std::declval<F&>(), nullptr, std::make_index_sequence<count>{}));
+    const auto erased = [](void* object, const Tensor* in, Tensors& out) {
+      constexpr auto all = std::make_index_sequence<count>{};
+      if constexpr (std::is_void_v<R>)
+        invoke(*static_cast<F*>(object), in, all);
+      else
+        detail::Results<R>::pack(invoke(*static_cast<F*>(object), in, all), out);
+    };
+    const Tensor in[count + 1] = {static_cast<const Tensor&>(arguments)...};
+    Tensors out;
+    core_.call(erased, &function_, in, count, out);
+    return detail::Results<R>::unpack(out);
+  }
+
+  /// The program of the last call, one line an instruction; after the passes.
+  std::string graph() const { return core_.text(); }
+  /// The same in Graphviz's language.
+  std::string dot() const { return core_.dot(); }
+  /// How many instructions were recorded and are left, steps of a run, bytes.
+  std::string report() const { return core_.report(); }
+  /// How many programs are kept at the moment.
+  std::size_t programs() const { return core_.programs(); }
+
+ private:
+  template <std::size_t... I>
+  static decltype(auto) invoke(F& function, [[maybe_unused]] const Tensor* in, std::index_sequence<I...>) {
+    return function(in[I]...);
+  }
+
+  F function_;
+  detail::CaptureCore core_;
+};
+
+/// The function f of tensors as a program: the first call with arguments of given shapes and element types
+/// runs f once to write down what it does, without computing; this call and the later ones replay an
+/// optimised program, without allocations and bookkeeping. f may call anything that works on tensors:
+/// gradients(), layers, losses, an optimizer's step, random numbers. It returns a Tensor, Tensors, a pair or
+/// tuple of tensors, or nothing.
+///
+/// What f reads besides its arguments: a State (a parameter, an optimizer's moments) is read, and updated, at
+/// every call; everything else, tensors and numbers of the surrounding program, is taken by value while f is
+/// written down. Random operators draw fresh numbers in every call, the same as f itself would.
+///
+/// A result is a tensor like any other that nothing changes afterwards. It has no history: differentiate
+/// inside of f, or pass arguments that are variables, for which f itself is run (as it is in a CheckFinite
+/// scope). Within another captured function a call is written down with it. An exception in the middle of a
+/// replay leaves every State as it was. One captured function may be called from several threads.
+///
+/// Throws GraphError when f reads a value (item, printing) that it is only writing down, with the line.
+///
+///     auto step = capture([&](const Tensor& x, const Tensor& y) {
+///       Tensor loss = nn::cross_entropy(net(x), y);
+///       adam.step(gradients(loss, net.parameters()));
+///       return loss;
+///     });
+///     for (auto [x, y] : loader) progress.update(step(x, y).item<float>());
+template <class F>
+Captured<F> capture(F f, const CaptureOptions& options = {},
+                    SourceLocation where = SourceLocation::current()) {
+  return Captured<F>(std::move(f), options, where);
+}
+
+}  // namespace wengert

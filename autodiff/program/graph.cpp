@@ -1,0 +1,134 @@
+#include "autodiff/program/graph.hpp"
+
+#include <cstring>
+
+namespace wengert::program {
+namespace {
+
+std::size_t hash(const Shape& shape) {
+  std::size_t h = static_cast<std::size_t>(shape.size());
+  for (const std::int64_t d : shape) h = (h ^ static_cast<std::size_t>(d)) * 0x9e3779b97f4a7c15u;
+  return h;
+}
+
+}  // namespace
+
+ValueId Graph::add_value(DType dtype, const Shape& shape, Source source, std::size_t index) {
+  const std::size_t h = hash(shape);
+  std::uint32_t number = none;
+  const auto [first, last] = shape_numbers_.equal_range(h);
+  for (auto at = first; at != last; ++at)
+    if (shapes_[at->second] == shape) number = at->second;
+  if (number == none) {
+    number = static_cast<std::uint32_t>(shapes_.size());
+    shapes_.push_back(shape);
+    shape_numbers_.emplace(h, number);
+  }
+  values_.push_back({number, dtype, source, static_cast<std::uint32_t>(index)});
+  return static_cast<ValueId>(values_.size() - 1);
+}
+
+ValueId Graph::add_argument(DType dtype, const Shape& shape) {
+  const ValueId v = add_value(dtype, shape, Source::argument, arguments_.size());
+  arguments_.push_back(v);
+  return v;
+}
+
+ValueId Graph::add_constant(const Tensor& value) {
+  const ValueId v = add_value(value.dtype(), value.shape(), Source::constant, constants_.size());
+  constants_.push_back(value);
+  return v;
+}
+
+ValueId Graph::add_state(const std::shared_ptr<detail::StateSlot>& slot) {
+  const auto [at, fresh] = state_numbers_.try_emplace(slot.get(), states_.size());
+  if (!fresh) return states_[at->second].before;
+  const ValueId v = add_value(slot->value.dtype(), slot->value.shape(), Source::state, states_.size());
+  states_.push_back({slot, v, v});
+  return v;
+}
+
+void Graph::assign(const std::shared_ptr<detail::StateSlot>& slot, ValueId value) {
+  add_state(slot);
+  states_[state_numbers_.at(slot.get())].after = value;
+}
+
+ValueId Graph::add(const OperatorDefinition& op, std::span<const ValueId> inputs, const void* attributes,
+                   const SourceLocation& where, DType dtype, const Shape& shape) {
+  Instruction i;
+  i.op = &op;
+  i.where = where;
+  i.first_input = static_cast<std::uint32_t>(operands_.size());
+  i.input_count = static_cast<std::uint32_t>(inputs.size());
+  operands_.insert(operands_.end(), inputs.begin(), inputs.end());
+  if (op.attributes != nullptr && attributes != nullptr) {
+    i.attributes = static_cast<std::uint32_t>(attributes_.size());
+    attributes_.resize(attributes_.size() + (op.attributes->size + 7) / 8 * 8);
+    std::memcpy(attributes_.data() + i.attributes, attributes, op.attributes->size);
+  }
+  i.output = add_value(dtype, shape, Source::instruction, instructions_.size());
+  instructions_.push_back(i);
+  return i.output;
+}
+
+ValueId Graph::add(const OperatorDefinition& op, std::span<const ValueId> inputs, const void* attributes,
+                   const SourceLocation& where) {
+  const Meta meta = op.infer(describe(op, inputs, attributes, where));
+  return add(op, inputs, attributes, where, meta.dtype, meta.shape);
+}
+
+Call Graph::describe(const OperatorDefinition& op, std::span<const ValueId> inputs, const void* attributes,
+                     const SourceLocation& where) const {
+  // Headers live in blocks that are never given back: one set a thread, as many as the widest call had.
+  struct Headers {
+    std::vector<Tensor> tensors;
+    std::vector<detail::TensorImpl*> raw;
+  };
+  thread_local Headers headers;
+  while (headers.tensors.size() < inputs.size()) {
+    headers.tensors.push_back(Tensor::adopt(detail::new_traced(DType::float32, Shape{}, none, 0)));
+    headers.raw.push_back(headers.tensors.back().get());
+  }
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    detail::TensorImpl& x = *headers.raw[i];
+    x.dtype = dtype(inputs[i]);
+    x.shape = shape(inputs[i]);
+    x.strides = contiguous_strides(x.shape);
+    x.size = x.shape.elements();
+  }
+  return Call{op, headers.raw.data(), static_cast<std::uint32_t>(inputs.size()), attributes, where};
+}
+
+void Graph::verify(const char* after) const {
+  const auto fail = [&](std::size_t at, const std::string& problem) {
+    throw GraphError("program", std::string(after) + ": instruction " + std::to_string(at) + ": " + problem,
+                     at < instructions_.size() ? instructions_[at].where : SourceLocation{});
+  };
+  std::vector<bool> known(values_.size(), false);
+  for (ValueId v = 0; v < values_.size(); ++v) known[v] = values_[v].source != Source::instruction;
+  for (std::size_t n = 0; n < instructions_.size(); ++n) {
+    const Instruction& i = instructions_[n];
+    for (const ValueId v : inputs(i))
+      if (v >= values_.size() || !known[v]) fail(n, i.op->name + " uses a value before it is computed");
+    if (i.output >= values_.size() || known[i.output] || values_[i.output].index != n)
+      fail(n, i.op->name + " computes a value that exists already");
+    const Meta meta = i.op->infer(describe(i));
+    if (meta.dtype != dtype(i.output) || meta.shape != shape(i.output))
+      fail(n, i.op->name + " is written down as " + wengert::describe(dtype(i.output), shape(i.output)) +
+                  ", its shape rule gives " + wengert::describe(meta.dtype, meta.shape));
+    known[i.output] = true;
+  }
+  const auto check_end = [&](ValueId v, const char* what) {
+    if (v >= values_.size() || !known[v]) fail(instructions_.size(), std::string(what) + " is not computed");
+  };
+  for (const ValueId v : outputs_) check_end(v, "an output");
+  for (const StateUse& s : states_) {
+    check_end(s.after, "a state's new value");
+    if (dtype(s.before) != dtype(s.after) || shape(s.before) != shape(s.after))
+      fail(instructions_.size(), "a state changes its type from " +
+                                     wengert::describe(dtype(s.before), shape(s.before)) + " to " +
+                                     wengert::describe(dtype(s.after), shape(s.after)));
+  }
+}
+
+}  // namespace wengert::program

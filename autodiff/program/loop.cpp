@@ -1,0 +1,118 @@
+#include "autodiff/program/loop.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace wengert::program {
+namespace {
+
+template <class F>
+void with_item(const RowOp& op, F&& f) {
+  switch (*static_cast<const std::int64_t*>(op.attributes)) {
+    case 1:
+      return f(std::uint8_t{});
+    case 4:
+      return f(std::uint32_t{});
+    default:
+      return f(std::uint64_t{});
+  }
+}
+
+void run(const std::vector<LoopOp>& ops, std::byte** slots, std::int64_t rows, std::int64_t columns) {
+  const std::int64_t extents[3][2] = {{1, rows * columns}, {1, rows}, {rows, columns}};
+  for (const LoopOp& o : ops) {
+    const auto& [r, c] = extents[static_cast<int>(o.extent)];
+    o.op.kernel(slots, o.op, r, c);
+  }
+}
+
+std::byte* at(std::byte* const* bases, const Place& place) { return bases[place.buffer] + place.offset; }
+
+}  // namespace
+
+void run_chunks(const Loop& loop, std::byte* const* bases, std::byte** slots, std::int64_t first,
+                std::int64_t last) {
+  for (const Stream& s : loop.fixed) slots[s.slot] = at(bases, s.place);
+  if (!loop.prologue.empty()) run(loop.prologue, slots, loop.tile_rows, loop.tile_columns);
+  if (loop.tiles == 1) {
+    for (const Stream& s : loop.streams) slots[s.slot] = at(bases, s.place);
+    for (const TileSum& sum : loop.sums) {
+      slots[sum.slot] = at(bases, sum.result);
+      if (!sum.everything) std::memset(slots[sum.slot], 0, static_cast<std::size_t>(sum.columns * sum.item));
+    }
+    return run(loop.body, slots, loop.rows, loop.columns);
+  }
+  for (std::int64_t chunk = first; chunk < last; ++chunk) {
+    const std::int64_t end = std::min(loop.tiles, (chunk + 1) * loop.chunk_tiles);
+    for (const TileSum& sum : loop.sums)
+      if (!sum.everything)
+        std::memset(at(bases, sum.parts) + chunk * sum.part_bytes, 0,
+                    static_cast<std::size_t>(sum.columns * sum.item));
+    for (std::int64_t tile = chunk * loop.chunk_tiles; tile < end; ++tile) {
+      const std::int64_t row = tile / loop.column_tiles * loop.tile_rows;
+      const std::int64_t column = tile % loop.column_tiles * loop.tile_columns;
+      for (const Stream& s : loop.streams)
+        slots[s.slot] = at(bases, s.place) + row * s.row_bytes + column * s.column_bytes;
+      for (const TileSum& sum : loop.sums)
+        slots[sum.slot] =
+            at(bases, sum.parts) +
+            (sum.everything ? tile * sum.part_bytes : chunk * sum.part_bytes + column * sum.item);
+      run(loop.body, slots, std::min(loop.tile_rows, loop.rows - row),
+          std::min(loop.tile_columns, loop.columns - column));
+    }
+  }
+}
+
+void finish_sums(const Loop& loop, std::byte* const* bases) {
+  if (loop.tiles == 1) return;
+  for (const TileSum& sum : loop.sums) {
+    std::byte* slots[] = {at(bases, sum.result), at(bases, sum.parts), nullptr};
+    RowOp op;
+    if (sum.everything) {
+      op.out = 0;
+      op.in[0] = 1;
+      sum.sum(slots, op, 1, loop.tiles);
+      continue;
+    }
+    std::memcpy(slots[0], slots[1], static_cast<std::size_t>(sum.columns * sum.item));
+    op.in[1] = 1;
+    for (std::int64_t chunk = 1; chunk < loop.chunks; ++chunk) {
+      slots[1] += sum.part_bytes;
+      sum.add(slots, op, 1, sum.columns);
+    }
+  }
+}
+
+namespace tiles {
+
+void expand_row(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t columns) {
+  const std::int64_t bytes = columns * *static_cast<const std::int64_t*>(op.attributes);
+  for (std::int64_t r = 0; r < rows; ++r)
+    std::memcpy(slots[op.out] + r * bytes, slots[op.in[0]], static_cast<std::size_t>(bytes));
+}
+
+void expand_column(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t columns) {
+  with_item(op, [&](auto zero) {
+    using T = decltype(zero);
+    auto* out = reinterpret_cast<T*>(slots[op.out]);
+    const auto* in = reinterpret_cast<const T*>(slots[op.in[0]]);
+    for (std::int64_t r = 0; r < rows; ++r, out += columns) std::fill(out, out + columns, in[r]);
+  });
+}
+
+void copy_one(std::byte* const* slots, const RowOp& op, std::int64_t, std::int64_t) {
+  std::memcpy(slots[op.out], slots[op.in[0]],
+              static_cast<std::size_t>(*static_cast<const std::int64_t*>(op.attributes)));
+}
+
+void add_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t columns) {
+  const auto& adder = *static_cast<const Adder*>(op.attributes);
+  std::byte* own[] = {slots[op.out], slots[op.in[0]]};
+  RowOp add;
+  add.in[1] = 1;
+  for (std::int64_t r = 0; r < rows; ++r, own[1] += columns * adder.item) adder.add(own, add, 1, columns);
+}
+
+}  // namespace tiles
+
+}  // namespace wengert::program

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "autodiff/kernels/row.hpp"
+
+namespace wengert::program {
+
+/// Where the executor finds a value: number of a buffer in the table of base addresses, and an offset.
+struct Place {
+  std::uint32_t buffer = ~0u;
+  std::int64_t offset = 0;
+};
+
+/// What a row kernel is called with.
+enum class Extent : std::uint32_t {
+  tile,    ///< one row of all elements of the tile
+  column,  ///< one row with an element for each row of the tile
+  rows,    ///< the rows and columns of the tile
+};
+
+struct LoopOp {
+  RowOp op;
+  Extent extent = Extent::tile;
+};
+static_assert(sizeof(LoopOp) <= 64);
+
+/// An operand in memory: which slot it is, where it begins, how far apart rows and columns are.
+struct Stream {
+  std::uint32_t slot = 0;
+  Place place;
+  std::int64_t row_bytes = 0;
+  std::int64_t column_bytes = 0;
+};
+
+/// A sum over all rows (or over everything): each tile adds to, or leaves, a part; the parts are added at
+/// the end, in an order that does not depend on the number of threads.
+struct TileSum {
+  bool everything = false;      ///< one number a tile; otherwise one row a chunk
+  std::uint32_t slot = 0;       ///< of the part
+  Place parts;                  ///< in the arena; unused when there is one part: that is the result itself
+  std::int64_t part_bytes = 0;  ///< from one part to the next
+  Place result;
+  std::int64_t columns = 1;
+  std::int64_t item = 4;
+  RowKernel add = nullptr;
+  RowKernel sum = nullptr;
+};
+
+/// Row operations over the tiles of a domain of rows and columns.
+struct Loop {
+  std::int64_t rows = 1, columns = 1;
+  std::int64_t tile_rows = 1, tile_columns = 1;
+  std::int64_t column_tiles = 1, tiles = 1;
+  std::int64_t chunk_tiles = 1, chunks = 1;  ///< tiles in a chunk; a chunk is what one thread takes
+  bool parallel = false;                     ///< chunks may run at the same time
+  std::vector<Stream> fixed;                 ///< the same for all tiles
+  std::vector<Stream> streams;
+  std::vector<LoopOp> prologue;  ///< once before the first tile
+  std::vector<LoopOp> body;
+  std::vector<TileSum> sums;
+  std::uint32_t slots = 0;
+  std::vector<std::pair<std::uint32_t, std::size_t>> temporaries;  ///< slot, offset in the frame
+  std::size_t frame_bytes = 0;
+};
+
+/// Runs the chunks [first, last) of a loop. `slots` is the caller's own table of loop.slots addresses in
+/// which the temporaries are set; `bases` are the addresses of all buffers.
+void run_chunks(const Loop& loop, std::byte* const* bases, std::byte** slots, std::int64_t first,
+                std::int64_t last);
+/// Adds up the parts of the sums, after all chunks.
+void finish_sums(const Loop& loop, std::byte* const* bases);
+
+/// Row kernels of the executor's own.
+namespace tiles {
+/// out[r, c] = in[c], in[r]; `attributes` points to the size of an element, 1, 4 or 8.
+void expand_row(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t columns);
+void expand_column(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t columns);
+/// One element.
+void copy_one(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t columns);
+/// out[c] += in[r, c] over all rows; `attributes` points to an Adder.
+struct Adder {
+  RowKernel add;
+  std::int64_t item;
+};
+void add_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t columns);
+}  // namespace tiles
+
+}  // namespace wengert::program

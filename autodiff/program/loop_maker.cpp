@@ -1,0 +1,355 @@
+#include "autodiff/program/loop_maker.hpp"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <unordered_map>
+
+namespace wengert::program {
+namespace {
+
+constexpr std::int64_t line = static_cast<std::int64_t>(detail::buffer_alignment);
+/// What the operands of one tile may take of the L1 cache.
+constexpr std::int64_t tile_budget = 32768;
+constexpr std::int64_t smallest_tile = 256, largest_tile = 2048;
+/// From this many elements on a loop is cut into chunks, which threads share and in which sums have a part
+/// of their own.
+constexpr std::int64_t chunked_elements = 1 << 16;
+constexpr std::int64_t most_chunks = 16;
+
+class LoopMaker {
+ public:
+  LoopMaker(const LoopRequest& request, Plan& plan)
+      : r_(request), g_(request.graph), s_(request.schedule), step_(request.step), plan_(plan) {}
+
+  Loop run() && {
+    loop_.rows = step_.rows;
+    loop_.columns = step_.columns;
+    look_around();
+    choose_tile();
+    std::uint32_t position = 0;
+    for (const std::uint32_t n : step_.instructions) add(n, position++);
+    place_temporaries();
+    return std::move(loop_);
+  }
+
+ private:
+  ValueId root(ValueId v) const { return s_.layouts[v].root; }
+  bool inside(ValueId r) const {
+    const Value& value = g_.value(r);
+    return value.source == Source::instruction && s_.step_of[value.index] == r_.step_number;
+  }
+  std::int64_t total() const { return step_.rows * step_.columns; }
+  /// Whether an instruction works on one element a row.
+  bool on_column(const Form& form) const {
+    return form.kind != Kind::rowwise && form.elements == step_.rows && form.elements != total();
+  }
+
+  void look_around() {
+    std::map<ValueId, bool> streams;
+    std::int64_t live = 0, most = 0;
+    std::uint32_t position = 0;
+    for (const std::uint32_t n : step_.instructions) {
+      for (const ValueId v : g_.inputs(g_[n])) {
+        last_[root(v)] = position;
+        item_ = std::max(item_, static_cast<std::int64_t>(item_size(g_.dtype(v))));
+      }
+      item_ = std::max(item_, static_cast<std::int64_t>(item_size(g_.dtype(g_[n].output))));
+      ++position;
+    }
+    position = 0;
+    std::vector<std::int64_t> ends(step_.instructions.size() + 1, 0);
+    for (const std::uint32_t n : step_.instructions) {
+      const Form& form = s_.forms[n];
+      const auto inputs = g_.inputs(g_[n]);
+      whole_rows_ |= form.kind == Kind::rowwise;
+      structured_ |= form.kind == Kind::rowwise || on_column(form) ||
+                     (form.kind == Kind::sums_rows && form.columns != 0);
+      for (std::size_t k = 0; k < inputs.size(); ++k) {
+        structured_ |= form.moves[k] == Moves::row || form.moves[k] == Moves::column;
+        if (!inside(root(inputs[k])) && form.moves[k] == Moves::full) streams[root(inputs[k])] = true;
+      }
+      const ValueId out = g_[n].output;
+      if (r_.leaves[out]) {
+        streams[out] = true;
+      } else {
+        most = std::max(most, ++live);
+        const auto last = last_.find(out);
+        ++ends[last == last_.end() ? position : last->second];
+      }
+      live -= ends[position++];
+    }
+    wide_operands_ = most + static_cast<std::int64_t>(streams.size()) + 1;
+  }
+
+  void choose_tile() {
+    std::int64_t elements = tile_budget / (wide_operands_ * item_) / 64 * 64;
+    elements = std::clamp(elements, smallest_tile, largest_tile);
+    if (!structured_) {
+      loop_.rows = 1;
+      loop_.columns = total();
+    }
+    if (loop_.columns > elements && !whole_rows_) {
+      loop_.tile_rows = 1;
+      loop_.tile_columns = elements;
+    } else {
+      loop_.tile_columns = loop_.columns;
+      loop_.tile_rows = std::clamp<std::int64_t>(elements / loop_.columns, 1, loop_.rows);
+    }
+    // Tiles of whole cache lines can be given to different threads.
+    const std::int64_t unit = line / std::gcd(loop_.columns, line);
+    if (loop_.tile_rows > unit) loop_.tile_rows -= loop_.tile_rows % unit;
+    loop_.column_tiles = (loop_.columns + loop_.tile_columns - 1) / loop_.tile_columns;
+    loop_.tiles = (loop_.rows + loop_.tile_rows - 1) / loop_.tile_rows * loop_.column_tiles;
+    loop_.chunks = total() >= chunked_elements ? std::min(loop_.tiles, most_chunks) : 1;
+    loop_.chunk_tiles = (loop_.tiles + loop_.chunks - 1) / loop_.chunks;
+    if (loop_.column_tiles > 1 && loop_.rows > 1)  // whole rows of tiles
+      loop_.chunk_tiles =
+          (loop_.chunk_tiles + loop_.column_tiles - 1) / loop_.column_tiles * loop_.column_tiles;
+    if (loop_.chunks > 1 && loop_.rows > 1) {
+      const std::int64_t rows_of_tiles = loop_.chunk_tiles / loop_.column_tiles;
+      const std::int64_t need = unit / std::gcd(unit, loop_.tile_rows);
+      loop_.chunk_tiles = (rows_of_tiles + need - 1) / need * need * loop_.column_tiles;
+    }
+    loop_.chunks = (loop_.tiles + loop_.chunk_tiles - 1) / loop_.chunk_tiles;
+    loop_.parallel = loop_.chunks > 1;
+  }
+
+  // ---------------------------------------------------------------------------------------------- operands
+
+  std::int64_t item(ValueId v) const { return static_cast<std::int64_t>(item_size(g_.dtype(v))); }
+  const void* item_pointer(std::int64_t bytes) {
+    for (const std::int64_t& known : plan_.items)
+      if (known == bytes) return &known;
+    return &plan_.items.emplace_back(bytes);
+  }
+
+  std::uint32_t new_slot() { return loop_.slots++; }
+
+  /// A slot on memory that moves with the tile.
+  std::uint32_t stream(const Place& place, Moves moves, std::int64_t bytes) {
+    for (const auto& [key, slot] : streams_)
+      if (key.place.buffer == place.buffer && key.place.offset == place.offset && key.moves == moves)
+        return slot;
+    Stream s{new_slot(), place, 0, 0};
+    if (moves == Moves::full) s.row_bytes = loop_.columns * bytes;
+    if (moves == Moves::column) s.row_bytes = bytes;
+    if (moves == Moves::full || moves == Moves::row) s.column_bytes = bytes;
+    const bool still = (s.row_bytes == 0 || loop_.rows == loop_.tile_rows) &&
+                       (s.column_bytes == 0 || loop_.columns == loop_.tile_columns);
+    (still ? loop_.fixed : loop_.streams).push_back(s);
+    streams_.push_back({{place, moves}, s.slot});
+    return s.slot;
+  }
+
+  /// A slot in the frame; `wide` ones hold a tile, the others one element a row.
+  std::uint32_t temporary(bool wide) {
+    auto& spare = wide ? spare_wide_ : spare_narrow_;
+    if (!spare.empty()) {
+      const std::uint32_t slot = spare.back();
+      spare.pop_back();
+      return slot;
+    }
+    const std::uint32_t slot = new_slot();
+    temporaries_.push_back({slot, wide});
+    return slot;
+  }
+
+  /// A column as a tile.
+  std::uint32_t expanded(std::uint32_t slot, std::int64_t bytes) {
+    const auto [at, fresh] = expanded_.try_emplace(slot, 0);
+    if (fresh) {
+      at->second = new_slot();
+      temporaries_.push_back({at->second, true});
+      LoopOp o;
+      o.op.kernel = tiles::expand_column;
+      o.op.attributes = item_pointer(bytes);
+      o.op.out = at->second;
+      o.op.in[0] = slot;
+      o.extent = Extent::rows;
+      loop_.body.push_back(o);
+    }
+    return at->second;
+  }
+
+  struct Operand {
+    std::uint32_t slot;
+    bool repeated;
+  };
+
+  Operand operand(ValueId v, Moves moves, bool elementwise, bool column_op) {
+    const ValueId r = root(v);
+    const std::int64_t bytes = item(v);
+    if (column_op && moves == Moves::full) moves = Moves::column;
+    if (inside(r)) {
+      const std::uint32_t slot = slot_of_.at(r);
+      if (moves == Moves::scalar) return {slot, true};
+      if (moves != Moves::column || !elementwise || column_op) return {slot, false};
+      return loop_.tile_rows == 1 ? Operand{slot, true} : Operand{expanded(slot, bytes), false};
+    }
+    const Place place = r_.place(v);
+    switch (moves) {
+      case Moves::scalar:
+        return {stream(place, moves, bytes), elementwise};
+      case Moves::full:
+        return {stream(place, moves, bytes), false};
+      case Moves::column: {
+        const std::uint32_t slot = stream(place, moves, bytes);
+        if (!elementwise || column_op) return {slot, false};
+        return loop_.tile_rows == 1 ? Operand{slot, true} : Operand{expanded(slot, bytes), false};
+      }
+      case Moves::row:
+        break;
+    }
+    const std::uint32_t slot = stream(place, moves, bytes);
+    if (loop_.tile_rows == 1) return {slot, false};
+    const auto [at, fresh] = expanded_.try_emplace(slot, 0);
+    if (fresh) {
+      at->second = new_slot();
+      temporaries_.push_back({at->second, true});
+      LoopOp o;
+      o.op.kernel = tiles::expand_row;
+      o.op.attributes = item_pointer(bytes);
+      o.op.out = at->second;
+      o.op.in[0] = slot;
+      o.extent = Extent::rows;
+      loop_.prologue.push_back(o);
+    }
+    return {at->second, false};
+  }
+
+  // ------------------------------------------------------------------------------------------- operations
+
+  void add(std::uint32_t n, std::uint32_t position) {
+    const Instruction& i = g_[n];
+    const Form& form = s_.forms[n];
+    if (form.kind == Kind::sums_rows) {
+      add_sum(n);
+      return free_dead(n, position);
+    }
+    const auto inputs = g_.inputs(i);
+    const bool elementwise = form.kind == Kind::elementwise;
+    const bool column = on_column(form);
+    LoopOp o;
+    o.op.kernel = i.op->row.kernel[static_cast<int>(g_.dtype(inputs[i.op->row.data_input]))];
+    o.op.attributes = g_.attributes(i);
+    o.extent = !elementwise ? Extent::rows : column ? Extent::column : Extent::tile;
+    for (std::size_t k = 0; k < inputs.size(); ++k) {
+      const Operand x = operand(inputs[k], form.moves[k], elementwise, column);
+      o.op.in[k] = x.slot;
+      if (x.repeated) o.op.repeated |= 1u << k;
+    }
+    // Element by element a result may take the place of an operand.
+    if (elementwise) free_dead(n, position);
+    const bool wide = !column && !form.column_result;
+    const ValueId out = i.output;
+    const std::uint32_t slot = r_.leaves[out]
+                                   ? stream(r_.place(out), wide ? Moves::full : Moves::column, item(out))
+                                   : temporary(wide);
+    slot_of_[out] = slot;
+    if (!r_.leaves[out]) wide_of_[out] = wide;
+    o.op.out = slot;
+    loop_.body.push_back(o);
+    if (!elementwise) free_dead(n, position);
+    if (!last_.contains(out) && !r_.leaves[out]) give_back(out);
+  }
+
+  void give_back(ValueId v) {
+    const auto at = wide_of_.find(v);
+    if (at == wide_of_.end()) return;
+    (at->second ? spare_wide_ : spare_narrow_).push_back(slot_of_.at(v));
+    expanded_.erase(slot_of_.at(v));
+    wide_of_.erase(at);
+  }
+
+  void free_dead(std::uint32_t n, std::uint32_t position) {
+    for (const ValueId v : g_.inputs(g_[n]))
+      if (inside(root(v)) && last_.at(root(v)) == position) give_back(root(v));
+  }
+
+  RowKernel kernel_of(const char* name, DType dtype) const {
+    return find_operator(name)->row.kernel[static_cast<int>(dtype)];
+  }
+
+  void add_sum(std::uint32_t n) {
+    const Instruction& i = g_[n];
+    const Form& form = s_.forms[n];
+    const ValueId x = g_.inputs(i)[0];
+    const bool column = on_column(form);
+    TileSum sum;
+    sum.everything = form.columns == 0;
+    sum.slot = new_slot();
+    sum.result = r_.place(i.output);
+    sum.item = item(x);
+    sum.columns = sum.everything ? 1 : form.columns;
+    sum.add = kernel_of("add", g_.dtype(x));
+    sum.sum = kernel_of("sum", g_.dtype(x));
+    sum.part_bytes = sum.everything ? sum.item : (sum.columns * sum.item + line - 1) / line * line + line;
+    if (loop_.tiles > 1)
+      sum.parts = r_.work_space(
+          static_cast<std::size_t>(sum.part_bytes * (sum.everything ? loop_.tiles : loop_.chunks)));
+    const std::uint32_t from = operand(x, Moves::full, false, column).slot;
+    LoopOp o;
+    if (sum.everything) {
+      const std::uint32_t part = new_slot();
+      temporaries_.push_back({part, false});
+      o.op.kernel = sum.sum;
+      o.op.out = part;
+      o.op.in[0] = from;
+      o.extent = column ? Extent::column : Extent::tile;
+      loop_.body.push_back(o);
+      o.op.kernel = tiles::copy_one;
+      o.op.attributes = item_pointer(sum.item);
+      o.op.in[0] = part;
+      o.op.out = sum.slot;
+      o.extent = Extent::rows;
+      loop_.body.push_back(o);
+    } else {
+      o.op.kernel = tiles::add_rows;
+      o.op.attributes = &plan_.adders.emplace_back(tiles::Adder{sum.add, sum.item});
+      o.op.in[0] = from;
+      o.op.out = sum.slot;
+      o.extent = Extent::rows;
+      loop_.body.push_back(o);
+    }
+    loop_.sums.push_back(sum);
+  }
+
+  void place_temporaries() {
+    std::size_t at = 0;
+    for (const auto& [slot, wide] : temporaries_) {
+      const std::int64_t elements = wide ? loop_.tile_rows * loop_.tile_columns : loop_.tile_rows;
+      loop_.temporaries.push_back({slot, at});
+      at += static_cast<std::size_t>((elements * item_ + line - 1) / line * line + line);
+    }
+    loop_.frame_bytes = at;
+  }
+
+  const LoopRequest& r_;
+  const Graph& g_;
+  const Schedule& s_;
+  const Step& step_;
+  Plan& plan_;
+  Loop loop_;
+
+  bool structured_ = false, whole_rows_ = false;
+  std::int64_t item_ = 1, wide_operands_ = 1;
+  std::unordered_map<ValueId, std::uint32_t> last_;  // by root: position of the last reader
+
+  struct Key {
+    Place place;
+    Moves moves;
+  };
+  std::vector<std::pair<Key, std::uint32_t>> streams_;
+  std::unordered_map<ValueId, std::uint32_t> slot_of_;
+  std::unordered_map<ValueId, bool> wide_of_;  // of the values that live in the frame
+  std::unordered_map<std::uint32_t, std::uint32_t> expanded_;
+  std::vector<std::uint32_t> spare_wide_, spare_narrow_;
+  std::vector<std::pair<std::uint32_t, bool>> temporaries_;
+};
+
+}  // namespace
+
+Loop make_loop(const LoopRequest& request, Plan& plan) { return LoopMaker(request, plan).run(); }
+
+}  // namespace wengert::program

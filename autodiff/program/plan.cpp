@@ -1,0 +1,285 @@
+#include "autodiff/program/plan.hpp"
+
+#include <algorithm>
+#include <map>
+#include <unordered_map>
+
+#include "autodiff/program/loop_maker.hpp"
+
+namespace wengert::program {
+namespace {
+
+constexpr std::int64_t alignment = static_cast<std::int64_t>(detail::buffer_alignment);
+
+/// Room for a buffer: whole vectors, and one to spare.
+std::int64_t room(std::size_t bytes) {
+  return (static_cast<std::int64_t>(bytes) + alignment - 1) / alignment * alignment + alignment;
+}
+
+/// Places in one arena: the smallest hole that fits, else the end.
+class Arena {
+ public:
+  std::int64_t take(std::int64_t bytes) {
+    const auto hole = by_size_.lower_bound(bytes);
+    if (hole == by_size_.end()) {
+      // A hole at the very end grows.
+      std::int64_t at = end_;
+      if (!holes_.empty() && holes_.rbegin()->first + holes_.rbegin()->second == end_) {
+        at = holes_.rbegin()->first;
+        forget(at);
+      }
+      end_ = at + bytes;
+      return at;
+    }
+    const std::int64_t at = hole->second, size = hole->first;
+    forget(at);
+    if (size > bytes) remember(at + bytes, size - bytes);
+    return at;
+  }
+  void give_back(std::int64_t at, std::int64_t bytes) {
+    const auto after = holes_.lower_bound(at);
+    if (after != holes_.end() && after->first == at + bytes) {
+      bytes += after->second;
+      forget(at + bytes - after->second);
+    }
+    const auto next = holes_.lower_bound(at);
+    if (next != holes_.begin()) {
+      const auto before = std::prev(next);
+      if (before->first + before->second == at) {
+        at = before->first;
+        bytes += before->second;
+        forget(at);
+      }
+    }
+    remember(at, bytes);
+  }
+  std::int64_t size() const { return end_; }
+
+ private:
+  void remember(std::int64_t at, std::int64_t bytes) {
+    holes_.emplace(at, bytes);
+    by_size_.emplace(bytes, at);
+  }
+  void forget(std::int64_t at) {
+    const auto hole = holes_.find(at);
+    const std::int64_t bytes = hole->second;
+    holes_.erase(hole);
+    for (auto [i, last] = by_size_.equal_range(bytes); i != last; ++i)
+      if (i->second == at) {
+        by_size_.erase(i);
+        return;
+      }
+  }
+
+  std::map<std::int64_t, std::int64_t> holes_;
+  std::multimap<std::int64_t, std::int64_t> by_size_;
+  std::int64_t end_ = 0;
+};
+
+class Planner {
+ public:
+  Planner(const Graph& g, const Schedule& s) : g_(g), s_(s) {}
+
+  Plan run() && {
+    find_lifetimes();
+    find_homes();
+    find_in_place();
+    for (std::uint32_t step = 0; step < s_.steps.size(); ++step) {
+      for (const std::uint32_t n : s_.steps[step].instructions) place_result(root(g_[n].output));
+      if (s_.steps[step].loop)
+        add_loop(step);
+      else
+        add_call(s_.steps[step].instructions.front());
+      for (const std::uint32_t b : work_space_) release(b);
+      work_space_.clear();
+      for (const ValueId v : dying_[step])
+        if (plan_.buffer_of[v] != none) release(plan_.buffer_of[v]);
+    }
+    plan_.arena_bytes = static_cast<std::size_t>(arena_.size());
+    return std::move(plan_);
+  }
+
+ private:
+  ValueId root(ValueId v) const { return s_.layouts[v].root; }
+  std::uint32_t step_of_value(ValueId v) const {
+    const Value& value = g_.value(v);
+    return value.source == Source::instruction ? s_.step_of[value.index] : none;
+  }
+
+  // ----------------------------------------------------------------------------------- who lives how long
+
+  void find_lifetimes() {
+    const std::size_t count = g_.values().size();
+    last_use_.assign(count, 0);
+    leaves_.assign(count, false);
+    escapes_.assign(count, false);
+    for (std::uint32_t n = 0; n < g_.size(); ++n) {
+      const std::uint32_t step = s_.step_of[n];
+      if (step == none) continue;
+      for (const ValueId v : g_.inputs(g_[n])) {
+        const ValueId r = root(v);
+        last_use_[r] = std::max(last_use_[r], step);
+        if (step_of_value(r) != step) leaves_[r] = true;
+      }
+      const ValueId out = root(g_[n].output);
+      last_use_[out] = std::max(last_use_[out], step);
+      if (!s_.steps[step].loop || s_.forms[n].kind == Kind::sums_rows) leaves_[out] = true;
+    }
+    const auto escape = [&](ValueId v) { leaves_[root(v)] = escapes_[root(v)] = true; };
+    for (const ValueId v : g_.outputs()) escape(v);
+    for (const StateUse& state : g_.states())
+      if (state.after != state.before) escape(state.after);
+    dying_.resize(s_.steps.size());
+    for (ValueId v = 0; v < count; ++v)
+      if (step_of_value(v) != none && leaves_[v] && !escapes_[v]) dying_[last_use_[v]].push_back(v);
+  }
+
+  std::uint32_t add_buffer(Home home, std::size_t index, ValueId v) {
+    plan_.buffers.push_back({home, static_cast<std::uint32_t>(index), 0, g_.bytes(v), v});
+    return static_cast<std::uint32_t>(plan_.buffers.size() - 1);
+  }
+
+  void find_homes() {
+    plan_.buffer_of.assign(g_.values().size(), none);
+    for (std::uint32_t k = 0; k < g_.arguments().size(); ++k)
+      plan_.buffer_of[g_.arguments()[k]] = add_buffer(Home::argument, k, g_.arguments()[k]);
+    for (ValueId v = 0; v < g_.values().size(); ++v)
+      if (g_.constant(v) != nullptr) plan_.buffer_of[v] = add_buffer(Home::constant, g_.value(v).index, v);
+    for (std::uint32_t k = 0; k < g_.states().size(); ++k)
+      plan_.buffer_of[g_.states()[k].before] = add_buffer(Home::state, k, g_.states()[k].before);
+    for (std::uint32_t k = 0; k < g_.states().size(); ++k) {
+      const StateUse& state = g_.states()[k];
+      const ValueId r = root(state.after);
+      if (state.after != state.before && r == state.after && step_of_value(r) != none &&
+          plan_.buffer_of[r] == none)
+        plan_.buffer_of[r] = add_buffer(Home::new_state, k, r);
+    }
+    for (ValueId v = 0; v < g_.values().size(); ++v)
+      if (escapes_[v] && plan_.buffer_of[v] == none) {
+        plan_.buffer_of[v] = add_buffer(Home::fresh, plan_.fresh.size(), v);
+        plan_.fresh.push_back(plan_.buffer_of[v]);
+      }
+  }
+
+  // A state is changed where it lies when its new value is computed element by element after, or together
+  // with, the last use of the old one, and nothing from there on can throw.
+  void find_in_place() {
+    const std::size_t count = g_.states().size();
+    plan_.in_place.assign(count, false);
+    std::uint32_t last_check = 0;  // one after the last step that can throw
+    for (std::uint32_t n = 0; n < g_.size(); ++n)
+      if ((g_[n].op->checks_values || g_[n].op->body) && s_.step_of[n] != none)
+        last_check = std::max(last_check, s_.step_of[n] + 1);
+    std::vector<bool> old_escapes(count, false);
+    const auto note = [&](ValueId v) {
+      const Value& r = g_.value(root(v));
+      if (r.source == Source::state) old_escapes[r.index] = true;
+    };
+    for (const ValueId v : g_.outputs()) note(v);
+    for (const StateUse& s : g_.states())
+      if (s.after != s.before) note(s.after);
+    std::vector<bool> fine(count, false);
+    for (std::uint32_t k = 0; k < count; ++k) {
+      const StateUse& state = g_.states()[k];
+      const std::uint32_t b = state.after == state.before ? none : plan_.buffer_of[root(state.after)];
+      if (b == none || plan_.buffers[b].home != Home::new_state || plan_.buffers[b].index != k) continue;
+      const std::uint32_t step = step_of_value(state.after);
+      const Form& form = s_.forms[g_.value(state.after).index];
+      fine[k] =
+          !old_escapes[k] && step >= last_check && s_.steps[step].loop && form.kind == Kind::elementwise;
+    }
+    // Readers of the old value: earlier, or in the same loop not after the writer and element by element.
+    for (std::uint32_t n = 0; n < g_.size(); ++n) {
+      if (s_.step_of[n] == none) continue;
+      const auto inputs = g_.inputs(g_[n]);
+      for (std::size_t i = 0; i < inputs.size(); ++i) {
+        const Value& r = g_.value(root(inputs[i]));
+        if (r.source != Source::state || !fine[r.index]) continue;
+        const StateUse& state = g_.states()[r.index];
+        const std::uint32_t writer = g_.value(state.after).index;
+        const std::uint32_t step = s_.step_of[writer];
+        const bool together = s_.step_of[n] == step && n <= writer && s_.forms[n].moves[i] == Moves::full &&
+                              s_.forms[n].kind == Kind::elementwise &&
+                              g_.elements(inputs[i]) == g_.elements(state.after);
+        const bool alone = s_.step_of[n] == step && g_.elements(state.after) == 1;
+        if (!(s_.step_of[n] < step || together || (alone && n <= writer))) fine[r.index] = false;
+      }
+    }
+    plan_.in_place = fine;
+  }
+
+  // ----------------------------------------------------------------------------------------------- memory
+
+  void place_result(ValueId v) {
+    if (!leaves_[v] || plan_.buffer_of[v] != none) return;
+    plan_.buffer_of[v] = add_buffer(Home::arena, 0, v);
+    Buffer& b = plan_.buffers.back();
+    b.offset = arena_.take(room(b.bytes));
+  }
+
+  std::uint32_t work_space(std::size_t bytes) {
+    plan_.buffers.push_back({Home::arena, 0, arena_.take(room(bytes)), bytes, none});
+    work_space_.push_back(static_cast<std::uint32_t>(plan_.buffers.size() - 1));
+    return work_space_.back();
+  }
+
+  void release(std::uint32_t b) {
+    const Buffer& buffer = plan_.buffers[b];
+    if (buffer.home == Home::arena) arena_.give_back(buffer.offset, room(buffer.bytes));
+  }
+
+  Place place(ValueId v) const {
+    const Layout& l = s_.layouts[v];
+    return {plan_.buffer_of[l.root], l.offset};
+  }
+
+  // ------------------------------------------------------------------------------------------------ calls
+
+  std::uint32_t header(ValueId v) {
+    const auto [at, fresh] = header_of_.try_emplace(v, plan_.headers.size());
+    if (fresh) plan_.headers.push_back({v, place(v)});
+    return at->second;
+  }
+
+  void add_call(std::uint32_t n) {
+    CallStep call;
+    call.instruction = n;
+    for (const ValueId v : g_.inputs(g_[n])) call.inputs.push_back(header(v));
+    call.output = header(g_[n].output);
+    plan_.steps.push_back({false, static_cast<std::uint32_t>(plan_.calls.size())});
+    plan_.calls.push_back(std::move(call));
+  }
+
+  void add_loop(std::uint32_t step) {
+    const LoopRequest request{g_,
+                              s_,
+                              s_.steps[step],
+                              step,
+                              leaves_,
+                              [&](ValueId v) { return place(v); },
+                              [&](std::size_t bytes) {
+                                return Place{work_space(bytes), 0};
+                              }};
+    plan_.steps.push_back({true, static_cast<std::uint32_t>(plan_.loops.size())});
+    const Loop& loop = plan_.loops.emplace_back(make_loop(request, plan_));
+    plan_.frame_bytes = std::max(plan_.frame_bytes, loop.frame_bytes);
+    plan_.most_slots = std::max(plan_.most_slots, loop.slots);
+  }
+
+  const Graph& g_;
+  const Schedule& s_;
+  Plan plan_;
+  Arena arena_;
+  std::vector<std::uint32_t> last_use_;  // by root: the last step that reads it
+  std::vector<bool> leaves_;             // by root: needed outside of the loop that computes it
+  std::vector<bool> escapes_;            // by root: outlives the run
+  std::vector<std::vector<ValueId>> dying_;
+  std::vector<std::uint32_t> work_space_;
+  std::unordered_map<ValueId, std::uint32_t> header_of_;
+};
+
+}  // namespace
+
+Plan make_plan(const Graph& graph, const Schedule& schedule) { return Planner(graph, schedule).run(); }
+
+}  // namespace wengert::program

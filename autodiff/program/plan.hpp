@@ -1,0 +1,65 @@
+#pragma once
+
+#include <deque>
+
+#include "autodiff/program/loop.hpp"
+#include "autodiff/program/schedule.hpp"
+
+namespace wengert::program {
+
+/// What a buffer's address is.
+enum class Home : std::uint8_t {
+  argument,   ///< the caller's tensor
+  constant,   ///< the graph's tensor
+  state,      ///< the value that a state has when the program starts
+  new_state,  ///< the value that it gets: the same bytes (in place) where nobody else holds them
+  fresh,      ///< a new tensor: outputs
+  arena,
+};
+
+struct Buffer {
+  Home home = Home::arena;
+  std::uint32_t index = 0;  ///< argument, constant, state; for fresh the number of the new tensor
+  std::int64_t offset = 0;  ///< in the arena
+  std::size_t bytes = 0;
+  ValueId value = none;  ///< the root that lives here; none for work space
+};
+
+/// A call of a kernel; operands are headers by number.
+struct CallStep {
+  std::uint32_t instruction = 0;
+  std::vector<std::uint32_t> inputs;
+  std::uint32_t output = 0;
+};
+
+/// A value as kernels see it.
+struct Header {
+  ValueId value = none;
+  Place place;
+};
+
+struct PlannedStep {
+  bool is_loop = false;
+  std::uint32_t index = 0;  ///< in calls or loops
+};
+
+/// Everything about the execution of a graph that is known before it runs.
+struct Plan {
+  std::vector<Buffer> buffers;
+  std::vector<std::uint32_t> buffer_of;  ///< by root value; none where it lives in a loop's tiles only
+  std::vector<std::uint32_t> fresh;      ///< buffers that are new tensors, in their order
+  std::vector<Header> headers;
+  std::vector<CallStep> calls;
+  std::deque<Loop> loops;
+  std::vector<PlannedStep> steps;
+  std::deque<std::int64_t> items;  ///< sizes of elements that row operations point to
+  std::deque<tiles::Adder> adders;
+  std::vector<bool> in_place;  ///< by state: it may be changed where it lies
+  std::size_t arena_bytes = 0;
+  std::size_t frame_bytes = 0;
+  std::uint32_t most_slots = 0;
+};
+
+Plan make_plan(const Graph& graph, const Schedule& schedule);
+
+}  // namespace wengert::program

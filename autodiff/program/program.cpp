@@ -1,0 +1,234 @@
+#include "autodiff/program/program.hpp"
+
+#include "autodiff/graph/apply.hpp"
+#include "autodiff/ops/structure.hpp"
+
+namespace wengert::program {
+
+using detail::TensorImpl;
+
+/// What one run at a time works on.
+struct Program::Context {
+  detail::Storage* arena = nullptr;
+  detail::Storage* frame = nullptr;
+  std::vector<std::byte*> bases;                 // by buffer
+  std::deque<TensorImpl> headers;                // by number
+  std::vector<std::uint32_t> moving;             // headers on buffers that are elsewhere in every run
+  std::vector<std::vector<TensorImpl*>> inputs;  // by call
+  std::vector<std::vector<std::byte*>> slots;    // by loop
+  std::vector<Tensor> fresh;
+  std::vector<Tensor> new_states;  // by state; empty where it is changed in place
+
+  ~Context() {
+    if (arena != nullptr) detail::release_storage(arena);
+    if (frame != nullptr) detail::release_storage(frame);
+  }
+};
+
+Program::Program(Graph recorded, const Options& options) {
+  report_.recorded = recorded.size();
+  graph_ = optimise(std::move(recorded), options);
+  schedule_ = make_schedule(graph_, {.fuse = options.fuse});
+  plan_ = make_plan(graph_, schedule_);
+  report_.instructions = graph_.size();
+  report_.steps = plan_.steps.size();
+  report_.loops = plan_.loops.size();
+  report_.arena_bytes = plan_.arena_bytes;
+  report_.frame_bytes = plan_.frame_bytes;
+  for (const StateUse& s : graph_.states()) updates_ |= s.after != s.before;
+}
+
+Program::~Program() = default;
+
+bool Program::fits() const {
+  for (const StateUse& s : graph_.states()) {
+    const TensorImpl& now = s.slot->value.impl();
+    if (now.dtype != graph_.dtype(s.before) || now.shape != graph_.shape(s.before)) return false;
+  }
+  return true;
+}
+
+std::unique_ptr<Program::Context> Program::take() {
+  {
+    std::lock_guard lock(contexts_mutex_);
+    if (!contexts_.empty()) {
+      std::unique_ptr<Context> context = std::move(contexts_.back());
+      contexts_.pop_back();
+      return context;
+    }
+  }
+  auto c = std::make_unique<Context>();
+  c->arena = detail::allocate_storage(plan_.arena_bytes + 64);
+  c->frame = detail::allocate_storage(plan_.frame_bytes + 64);
+  for (const Buffer& b : plan_.buffers)
+    c->bases.push_back(b.home == Home::arena      ? c->arena->bytes() + b.offset
+                       : b.home == Home::constant ? graph_.constants()[b.index].impl().data
+                                                  : nullptr);
+  for (std::uint32_t h = 0; h < plan_.headers.size(); ++h) {
+    const Header& header = plan_.headers[h];
+    TensorImpl& x = c->headers.emplace_back(graph_.dtype(header.value), graph_.shape(header.value));
+    const Layout& layout = schedule_.layouts[header.value];
+    x.size = x.shape.elements();
+    x.contiguous = layout.contiguous;
+    x.strides = layout.contiguous ? contiguous_strides(x.shape) : layout.strides;
+    if (c->bases[header.place.buffer] != nullptr)
+      x.data = c->bases[header.place.buffer] + header.place.offset;
+    else
+      c->moving.push_back(h);
+  }
+  for (const CallStep& call : plan_.calls) {
+    std::vector<TensorImpl*>& inputs = c->inputs.emplace_back();
+    for (const std::uint32_t h : call.inputs) inputs.push_back(&c->headers[h]);
+  }
+  for (const Loop& loop : plan_.loops) {
+    std::vector<std::byte*>& slots = c->slots.emplace_back(loop.slots);
+    for (const auto& [slot, offset] : loop.temporaries) slots[slot] = c->frame->bytes() + offset;
+  }
+  c->fresh.resize(plan_.fresh.size());
+  c->new_states.resize(graph_.states().size());
+  return c;
+}
+
+void Program::give_back(std::unique_ptr<Context> context) {
+  for (Tensor& t : context->fresh) t = Tensor();
+  for (Tensor& t : context->new_states) t = Tensor();
+  std::lock_guard lock(contexts_mutex_);
+  contexts_.push_back(std::move(context));
+}
+
+void Program::run(const Tensor* arguments, Tensor* results) {
+  std::unique_lock<std::mutex> turn;
+  if (updates_ && !detail::single_threaded()) turn = std::unique_lock(running_);
+  std::unique_ptr<Context> context = take();
+  struct Return {
+    Program& program;
+    std::unique_ptr<Context>& context;
+    ~Return() { program.give_back(std::move(context)); }
+  } give_back_at_end{*this, context};
+  prepare(*context, arguments);
+  for (const PlannedStep& step : plan_.steps) {
+    if (step.is_loop) {
+      const Loop& loop = plan_.loops[step.index];
+      run_chunks(loop, context->bases.data(), context->slots[step.index].data(), 0, loop.chunks);
+      finish_sums(loop, context->bases.data());
+      continue;
+    }
+    const CallStep& c = plan_.calls[step.index];
+    const Instruction& i = graph_[c.instruction];
+    TensorImpl& out = context->headers[c.output];
+    const Call call{*i.op, context->inputs[step.index].data(), i.input_count, graph_.attributes(i), i.where};
+    if (i.op->kernel != nullptr)
+      i.op->kernel(call, out);
+    else
+      i.op->body(call, out);
+  }
+  commit(*context, arguments, results);
+}
+
+namespace {
+
+/// Whether nobody but the slot can see these bytes.
+bool alone(const TensorImpl& x) {
+  return x.counts.load() == TensorImpl::one_handle && x.storage->refs.load() == 1;
+}
+
+}  // namespace
+
+void Program::prepare(Context& c, const Tensor* arguments) {
+  for (std::uint32_t b = 0; b < plan_.buffers.size(); ++b) {
+    const Buffer& buffer = plan_.buffers[b];
+    switch (buffer.home) {
+      case Home::argument:
+        c.bases[b] = arguments[buffer.index].get()->data;
+        break;
+      case Home::state: {
+        Tensor& value = graph_.states()[buffer.index].slot->value;
+        if (!value.get()->contiguous) {
+          const bool variable = value.requires_grad();
+          NoGrad scope;
+          value = contiguous(value);
+          value.impl().requires_grad = variable;
+        }
+        c.bases[b] = value.get()->data;
+        break;
+      }
+      case Home::new_state: {
+        const StateUse& state = graph_.states()[buffer.index];
+        TensorImpl& old = state.slot->value.impl();
+        if (plan_.in_place[buffer.index] && old.contiguous && alone(old)) {
+          c.bases[b] = old.data;
+        } else {
+          Tensor& fresh = c.new_states[buffer.index] =
+              Tensor::adopt(detail::new_tensor(old.dtype, graph_.shape(state.after)));
+          fresh.impl().requires_grad = old.requires_grad;
+          c.bases[b] = fresh.get()->data;
+        }
+        break;
+      }
+      case Home::fresh: {
+        Tensor& fresh = c.fresh[buffer.index] =
+            Tensor::adopt(detail::new_tensor(graph_.dtype(buffer.value), graph_.shape(buffer.value)));
+        c.bases[b] = fresh.get()->data;
+        break;
+      }
+      case Home::constant:
+      case Home::arena:
+        break;
+    }
+  }
+  for (const std::uint32_t h : c.moving) {
+    const Place& place = plan_.headers[h].place;
+    c.headers[h].data = c.bases[place.buffer] + place.offset;
+  }
+}
+
+/// A value that outlives the run, as a tensor of its own: a handle, or a view of what holds its bytes.
+Tensor Program::result(Context& c, ValueId v, const Tensor* arguments) const {
+  const Layout& layout = schedule_.layouts[v];
+  const Buffer& b = plan_.buffers[plan_.buffer_of[layout.root]];
+  Tensor holder;
+  switch (b.home) {
+    case Home::argument:
+      holder = arguments[b.index];
+      break;
+    case Home::constant:
+      holder = graph_.constants()[b.index];
+      break;
+    case Home::state:
+      holder = graph_.states()[b.index].slot->value;
+      break;
+    case Home::new_state:
+      holder = c.new_states[b.index].defined() ? c.new_states[b.index] : graph_.states()[b.index].slot->value;
+      break;
+    default:
+      holder = c.fresh[b.index];
+  }
+  if (layout.root == v && !holder.requires_grad()) return holder;
+  TensorImpl& base = holder.impl();
+  return Tensor::adopt(detail::new_view(
+      base, graph_.shape(v), layout.contiguous ? contiguous_strides(graph_.shape(v)) : layout.strides,
+      layout.offset / static_cast<std::int64_t>(item_size(base.dtype))));
+}
+
+void Program::commit(Context& c, const Tensor* arguments, Tensor* results) {
+  // Everything that can throw first: the tensors of results and of states that take over other values.
+  for (std::size_t k = 0; k < graph_.outputs().size(); ++k)
+    results[k] = result(c, graph_.outputs()[k], arguments);
+  for (std::uint32_t k = 0; k < graph_.states().size(); ++k) {
+    const StateUse& state = graph_.states()[k];
+    if (state.after == state.before) continue;
+    const Buffer& b = plan_.buffers[plan_.buffer_of[schedule_.layouts[state.after].root]];
+    if (b.home == Home::new_state && b.index == k) continue;
+    Tensor value = result(c, state.after, arguments);
+    TensorImpl& base = value.impl();
+    if (state.slot->value.requires_grad()) {
+      value = Tensor::adopt(detail::new_view(base, base.shape, base.strides, 0));
+      value.impl().requires_grad = true;
+    }
+    c.new_states[k] = std::move(value);
+  }
+  for (std::uint32_t k = 0; k < graph_.states().size(); ++k)
+    if (c.new_states[k].defined()) graph_.states()[k].slot->value.swap(c.new_states[k]);
+}
+
+}  // namespace wengert::program

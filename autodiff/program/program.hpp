@@ -1,0 +1,72 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+
+#include "autodiff/program/plan.hpp"
+
+namespace wengert::program {
+
+/// Which passes run over a graph before it is executed; all by default.
+struct Options {
+  bool dead_code = true;
+  bool fold_constants = true;
+  bool simplify = true;
+  bool common_subexpressions = true;
+  bool fuse = true;
+};
+
+/// What was done, and what a run needs.
+struct Report {
+  std::size_t recorded = 0;      ///< instructions as they were recorded
+  std::size_t instructions = 0;  ///< after the passes
+  std::size_t steps = 0;         ///< kernel calls and loops of a run
+  std::size_t loops = 0;
+  std::size_t arena_bytes = 0;  ///< for intermediate values, allocated once
+  std::size_t frame_bytes = 0;  ///< for tiles, a thread
+};
+
+/// An optimised graph with everything that is needed to run it again and again.
+class Program {
+ public:
+  explicit Program(Graph recorded, const Options& options = {});
+  ~Program();
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  /// Runs the program on contiguous arguments of the recorded types; results.size() is the number of outputs.
+  /// Several threads may run one program; those that update states take turns. When a kernel throws, no state
+  /// has changed.
+  void run(const Tensor* arguments, Tensor* results);
+  /// Whether the states still have the element types and shapes that were recorded.
+  bool fits() const;
+
+  const Graph& graph() const { return graph_; }
+  const Schedule& schedule() const { return schedule_; }
+  const Plan& plan() const { return plan_; }
+  const Report& report() const { return report_; }
+
+  std::vector<bool> differentiable;  ///< by output: the recorded function gave it a history
+
+ private:
+  struct Context;
+  std::unique_ptr<Context> take();
+  void give_back(std::unique_ptr<Context> context);
+  void prepare(Context& context, const Tensor* arguments);
+  void commit(Context& context, const Tensor* arguments, Tensor* results);
+  Tensor result(Context& context, ValueId v, const Tensor* arguments) const;
+
+  Graph graph_;
+  Schedule schedule_;
+  Plan plan_;
+  Report report_;
+  bool updates_ = false;
+  std::mutex running_;  // programs that update states run one at a time
+  std::mutex contexts_mutex_;
+  std::vector<std::unique_ptr<Context>> contexts_;
+};
+
+/// The passes of `options` in their order, each followed by a check of the graph.
+Graph optimise(Graph graph, const Options& options);
+
+}  // namespace wengert::program

@@ -1,0 +1,60 @@
+#pragma once
+
+#include "autodiff/program/graph.hpp"
+
+namespace wengert::program {
+
+/// How a value lies in memory: a root's bytes from an offset on, contiguous or with strides.
+struct Layout {
+  ValueId root = none;
+  std::int64_t offset = 0;  ///< bytes
+  bool contiguous = true;
+  Strides strides;  ///< where not contiguous
+};
+
+/// How an operand of a loop moves over the rows and columns of its domain.
+enum class Moves : std::uint8_t { full, scalar, row, column };
+
+/// What an instruction is in a schedule.
+enum class Kind : std::uint8_t {
+  call,         ///< one call of the operator's kernel
+  view,         ///< no work: the result is another look at a root's bytes
+  elementwise,  ///< the others may stand in loops
+  rowwise,      ///< softmax and the like: whole rows
+  sums_rows,    ///< adds up over all rows, or everything: complete after the loop only
+};
+
+struct Form {
+  Kind kind = Kind::call;
+  bool column_result = false;
+  std::int64_t elements = 0;  ///< of the domain: rows * columns
+  std::int64_t columns = 0;   ///< 0: any
+  Moves moves[RowOp::max_inputs] = {};
+};
+
+/// Instructions that run together: one call, or a loop over the tiles of a domain.
+struct Step {
+  bool loop = false;
+  std::uint32_t stage = 0;
+  std::int64_t rows = 1;
+  std::int64_t columns = 1;
+  std::vector<std::uint32_t> instructions;  ///< in order
+};
+
+struct Schedule {
+  std::vector<Layout> layouts;         ///< by value
+  std::vector<Form> forms;             ///< by instruction
+  std::vector<Step> steps;             ///< in the order in which they run
+  std::vector<std::uint32_t> step_of;  ///< by instruction; none for views
+};
+
+struct ScheduleOptions {
+  bool fuse = true;  ///< chains of elementwise and row operators become loops
+};
+
+/// Groups the instructions of a graph into steps. Each gets the earliest stage at which its inputs are there;
+/// what belongs together by its data and runs over one domain in one stage becomes one loop. Linear in the
+/// number of instructions.
+Schedule make_schedule(const Graph& graph, const ScheduleOptions& options = {});
+
+}  // namespace wengert::program
