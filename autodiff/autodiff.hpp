@@ -13,3 +13,4 @@
 #include "autodiff/tensor/creation.hpp"
 #include "autodiff/tensor/random.hpp"
 #include "autodiff/tensor/tensor.hpp"
+#include "autodiff/transforms/transforms.hpp"

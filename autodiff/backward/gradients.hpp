@@ -1,7 +1,6 @@
 #pragma once
 
 #include <array>
-#include <functional>
 #include <utility>
 
 #include "autodiff/tensor/tensor.hpp"
@@ -55,12 +54,5 @@ namespace detail {
 Tensors gradients_up_to(const Tensor& y, const Tensors& wrt, const GradientOptions& options,
                         const SourceLocation& where);
 }  // namespace detail
-
-/// Forward mode: f's result and its directional derivative J * tangents, in one call. The tangents have
-/// their primals' shapes and dtypes (ShapeError, DTypeError).
-///
-///     auto [y, tangent] = jvp([](const Tensors& in) { return tanh(in[0]); }, {x}, {dx});
-std::pair<Tensor, Tensor> jvp(const std::function<Tensor(const Tensors&)>& f, const Tensors& primals,
-                              const Tensors& tangents, SourceLocation where = SourceLocation::current());
 
 }  // namespace wengert

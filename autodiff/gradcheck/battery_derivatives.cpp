@@ -5,6 +5,7 @@
 #include "autodiff/backward/walk.hpp"
 #include "autodiff/gradcheck/battery_impl.hpp"
 #include "autodiff/gradcheck/difference.hpp"
+#include "autodiff/transforms/transforms.hpp"
 
 namespace wengert::detail {
 namespace {

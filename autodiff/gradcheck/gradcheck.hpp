@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "autodiff/backward/callable.hpp"
 #include "autodiff/tensor/tensor.hpp"
 
 namespace wengert {
@@ -102,26 +103,8 @@ template <class F>
 GradcheckReport gradcheck(F&& f, const Tensors& inputs, const GradcheckOptions& options = {},
                           SourceLocation where = SourceLocation::current()) {
   using Function = std::remove_reference_t<F>;
-  using T = const Tensor&;
   const auto call = [](const void* object, const Tensors& in) -> Tensor {
-    Function& g = *static_cast<Function*>(const_cast<void*>(object));
-    const auto expect = [&](std::size_t count) {
-      if (in.size() != count)
-        throw ValueError("gradcheck", "f takes " + std::to_string(count) + " tensors but there are " +
-                                          std::to_string(in.size()) + " inputs");
-    };
-    if constexpr (std::is_invocable_r_v<Tensor, Function&, T>) {
-      expect(1);
-      return g(in[0]);
-    } else if constexpr (std::is_invocable_r_v<Tensor, Function&, T, T>) {
-      expect(2);
-      return g(in[0], in[1]);
-    } else if constexpr (std::is_invocable_r_v<Tensor, Function&, T, T, T>) {
-      expect(3);
-      return g(in[0], in[1], in[2]);
-    } else {
-      return g(in);
-    }
+    return detail::call_with(*static_cast<Function*>(const_cast<void*>(object)), in, "gradcheck");
   };
   return detail::gradcheck({static_cast<const void*>(&f), call}, inputs, options, where);
 }

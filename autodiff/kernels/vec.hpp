@@ -14,9 +14,9 @@
 ///     [](auto x, auto y) { return x * (1.0 - square(tanh(y))); }
 ///
 /// + - * / (also with numbers, which become T), unary -, comparisons, & | ! on masks, where, exp, expm1, log,
-/// log1p, sqrt, square, abs, sign, tanh, sigmoid, softplus, pow, maximum, minimum, reciprocal, isnan, isinf,
-/// isfinite, zeros_like, ones_like. Within 3 units in the last place of the exact value; NaN, infinities and
-/// signed zeros as in IEEE 754 and NumPy.
+/// log1p, sqrt, square, abs, sign, sin, cos, tanh, sigmoid, softplus, pow, maximum, minimum, reciprocal,
+/// isnan, isinf, isfinite, zeros_like, ones_like. Within 3 units in the last place of the exact value; NaN,
+/// infinities and signed zeros as in IEEE 754 and NumPy.
 
 #include <cmath>
 #include <cstdint>
@@ -361,6 +361,8 @@ struct Vec<T, Scalar> {
   WENGERT_REAL_FUNCTION(expm1, std::expm1(a.v))
   WENGERT_REAL_FUNCTION(log, std::log(a.v))
   WENGERT_REAL_FUNCTION(log1p, std::log1p(a.v))
+  WENGERT_REAL_FUNCTION(sin, std::sin(a.v))
+  WENGERT_REAL_FUNCTION(cos, std::cos(a.v))
   WENGERT_REAL_FUNCTION(tanh, std::tanh(a.v))
   WENGERT_REAL_FUNCTION(reciprocal, T(1) / a.v)
   // Written with exp(-|x|), which cannot overflow.

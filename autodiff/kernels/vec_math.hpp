@@ -6,8 +6,9 @@
 ///
 /// Arguments are reduced as in Cody and Waite, Software Manual for the Elementary Functions (1980); exp
 /// splits off a power of two, log goes through atanh or a polynomial around 1, log1p carries the rounding
-/// error of 1 + x along (Kahan), pow works in two-part numbers (Dekker 1971). The polynomials are minimax
-/// fits made for these intervals with Remez' exchange algorithm in 40 digits.
+/// error of 1 + x along (Kahan), pow works in two-part numbers (Dekker 1971), sin and cos take multiples of
+/// pi / 2 off in three parts. The polynomials are minimax fits made for these intervals with Remez' exchange
+/// algorithm in 40 digits.
 
 #include "autodiff/kernels/vec.hpp"
 
@@ -363,6 +364,87 @@ WENGERT_INLINE Vec<T, Simd> sigmoid(Vec<T, Simd> x) {
 template <class T>
 WENGERT_INLINE Vec<T, Simd> softplus(Vec<T, Simd> x) {
   return math::at_least(0.0, x) + math::log1p_unit(exp(-abs(x)));
+}
+
+namespace math {
+
+/// pi / 2 in parts of few enough bits that their products with n are exact for |x| up to `limit`.
+template <class T>
+struct HalfPi;
+template <>
+struct HalfPi<float> {
+  static constexpr float first = 1.5703125f, second = 0.000483751297f, third = 7.54953362e-08f,
+                         fourth = 2.56334407e-12f;
+  static constexpr float limit = 8000.0f;
+};
+template <>
+struct HalfPi<double> {
+  static constexpr double first = 1.5707963267341256, second = 6.077100506303966e-11,
+                          third = 2.0222662487959506e-21, fourth = 0;
+  static constexpr double limit = 1e6;
+};
+
+/// sin(x + quarters * pi / 2): x = n pi / 2 + r with |r| <= pi / 4, then by the quadrant +-sin(r) or
+/// +-cos(r).
+template <int quarters, class T>
+WENGERT_INLINE Vec<T, Simd> sine(Vec<T, Simd> x) {
+  using V = Vec<T, Simd>;
+  using P = HalfPi<T>;
+  constexpr int top = 8 * sizeof(T) - 2;
+  const V shifted = fma(x, V(0.6366197723675814), V(Float<T>::to_integer));
+  const V n = shifted - V(Float<T>::to_integer);
+  V r = fnma(n, V(P::third), fnma(n, V(P::second), fnma(n, V(P::first), x)));
+  if constexpr (P::fourth != 0) r = fnma(n, V(P::fourth), r);
+  const V z = r * r;
+  V s, c;  // (sin r - r) / r^3 and (cos r - 1 + r^2 / 2) / r^4
+  if constexpr (sizeof(T) == 4) {
+    s = polynomial(z, -0.166666552f, 0.008332178f, -0.000195172674f);
+    c = polynomial(z, 0.0416666456f, -0.00138873165f, 2.44331204e-05f);
+  } else {
+    s = polynomial(z, -0.16666666666666632, 0.008333333333322418, -0.00019841269829812394,
+                   2.7557313693577104e-06, -2.505075838497598e-08, 1.589681182908179e-10);
+    c = polynomial(z, 0.041666666666666595, -0.001388888888887305, 2.4801587288846537e-05,
+                   -2.755731417776405e-07, 2.0875700628463847e-09, -1.1358525208068056e-11);
+  }
+  const typename V::Bits quadrant = shifted.bits() + quarters;  // in the low two bits
+  const auto odd = V::from_bits((quadrant & 1) << top) != V(0);
+  const V y = where(odd, fma(z * z, c, fnma(V(0.5), z, V(1))), fma(r * z, s, r));
+  return V::from_bits(y.bits() ^ ((quadrant & 2) << top));
+}
+
+/// The rest, element by element: arguments so large that taking off multiples of pi / 2 needs hundreds of its
+/// digits, as the C library does it, and infinities.
+template <int quarters, class T>
+[[gnu::noinline]] Vec<T, Simd> sine_of_large(Vec<T, Simd> x, Vec<T, Simd> y) {
+  using V = Vec<T, Simd>;
+  typename V::Lanes in = x.lanes(), out = y.lanes();
+  for (int i = 0; i < V::width; ++i) {
+    const T e = in[i];
+    if (e - e == 0 && __builtin_fabs(e) <= HalfPi<T>::limit) continue;
+    if constexpr (sizeof(T) == 4)
+      out[i] = quarters == 0 ? __builtin_sinf(e) : __builtin_cosf(e);
+    else
+      out[i] = quarters == 0 ? __builtin_sin(e) : __builtin_cos(e);
+  }
+  return V::from_lanes(out);
+}
+
+}  // namespace math
+
+template <class T>
+WENGERT_INLINE Vec<T, Simd> sin(Vec<T, Simd> x) {
+  using V = Vec<T, Simd>;
+  const V y = where(x == V(0), x, math::sine<0>(x));  // -0 stays -0
+  if (any(abs(x) > V(math::HalfPi<T>::limit))) return math::sine_of_large<0>(x, y);
+  return y;
+}
+
+template <class T>
+WENGERT_INLINE Vec<T, Simd> cos(Vec<T, Simd> x) {
+  using V = Vec<T, Simd>;
+  const V y = math::sine<1>(x);
+  if (any(abs(x) > V(math::HalfPi<T>::limit))) return math::sine_of_large<1>(x, y);
+  return y;
 }
 
 namespace math {

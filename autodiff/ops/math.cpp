@@ -8,8 +8,8 @@
 namespace wengert {
 namespace {
 
-const OperatorDefinition *exp_, *expm1_, *log_, *log1p_, *sqrt_, *tanh_, *sigmoid_, *softplus_, *relu_,
-    *leaky_relu_;
+const OperatorDefinition *exp_, *expm1_, *log_, *log1p_, *sqrt_, *sin_, *cos_, *tanh_, *sigmoid_, *softplus_,
+    *relu_, *leaky_relu_;
 
 }  // namespace
 
@@ -54,6 +54,20 @@ void math() {
       .forward = [](auto x) { return sqrt(x); },
       .derivative = [](auto, auto y) { return 0.5 / y; },
       .samples = [] { return samples::positives(); },
+  });
+  sin_ = define_elementwise({
+      .name = "sin",
+      .doc = "the sine of x",
+      .forward = [](auto x) { return sin(x); },
+      .derivative = [](auto x, auto) { return cos(x); },
+      .samples = [] { return samples::reals(); },
+  });
+  cos_ = define_elementwise({
+      .name = "cos",
+      .doc = "the cosine of x",
+      .forward = [](auto x) { return cos(x); },
+      .derivative = [](auto x, auto) { return -sin(x); },
+      .samples = [] { return samples::reals(); },
   });
   tanh_ = define_elementwise({
       .name = "tanh",
@@ -114,6 +128,8 @@ Tensor expm1(const Tensor& x, SourceLocation where) { return unary(expm1_, x, wh
 Tensor log(const Tensor& x, SourceLocation where) { return unary(log_, x, where); }
 Tensor log1p(const Tensor& x, SourceLocation where) { return unary(log1p_, x, where); }
 Tensor sqrt(const Tensor& x, SourceLocation where) { return unary(sqrt_, x, where); }
+Tensor sin(const Tensor& x, SourceLocation where) { return unary(sin_, x, where); }
+Tensor cos(const Tensor& x, SourceLocation where) { return unary(cos_, x, where); }
 Tensor tanh(const Tensor& x, SourceLocation where) { return unary(tanh_, x, where); }
 Tensor sigmoid(const Tensor& x, SourceLocation where) { return unary(sigmoid_, x, where); }
 Tensor softplus(const Tensor& x, SourceLocation where) { return unary(softplus_, x, where); }

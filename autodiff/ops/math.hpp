@@ -19,6 +19,10 @@ Tensor log(const Tensor& x, SourceLocation where = SourceLocation::current());
 Tensor log1p(const Tensor& x, SourceLocation where = SourceLocation::current());
 /// Square root; NaN below 0. Derivative: 1 / (2 sqrt(x)), +inf at 0.
 Tensor sqrt(const Tensor& x, SourceLocation where = SourceLocation::current());
+/// Sine of an angle in radians; NaN at infinities. Derivative: cos(x).
+Tensor sin(const Tensor& x, SourceLocation where = SourceLocation::current());
+/// Cosine of an angle in radians; NaN at infinities. Derivative: -sin(x).
+Tensor cos(const Tensor& x, SourceLocation where = SourceLocation::current());
 /// Hyperbolic tangent. Derivative: 1 - tanh(x)^2.
 Tensor tanh(const Tensor& x, SourceLocation where = SourceLocation::current());
 /// 1 / (1 + e^-x), without overflow. Derivative: y (1 - y).

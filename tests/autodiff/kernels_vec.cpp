@@ -125,6 +125,15 @@ TEST_CASE_TEMPLATE("functions on registers are within three units in the last pl
   check_function<T>("log1p", positive, 1.1, f_log1p, r_log1p);
   check_function<T>("log1p", tiny, 1.1, f_log1p, r_log1p);
   check_function<T>("log1p", Sweep<T>(-1, 3), 1.1, f_log1p, r_log1p);
+  const auto f_sin = [](auto x) { return sin(x); };
+  const auto r_sin = [](Exact x) { return std::sin(x); };
+  const auto f_cos = [](auto x) { return cos(x); };
+  const auto r_cos = [](Exact x) { return std::cos(x); };
+  for (const Sweep<T>& s :
+       {unit, tiny, Sweep<T>(-10, 10), Sweep<T>(-7000, 7000), Sweep<T>(-1e6, 1e6), Sweep<T>(-1e15, 1e15)}) {
+    check_function<T>("sin", s, 2.2, f_sin, r_sin);
+    check_function<T>("cos", s, 2.2, f_cos, r_cos);
+  }
   const auto f_tanh = [](auto x) { return tanh(x); };
   const auto r_tanh = [](Exact x) { return std::tanh(x); };
   check_function<T>("tanh", unit, 2.8, f_tanh, r_tanh);
@@ -187,6 +196,8 @@ TEST_CASE_TEMPLATE("special values are those of the standard library", T, float,
     CHECK(same(at<T>([](auto v) { return sign(v); }, x), std::isnan(x) ? nan : T((x > 0) - (x < 0))));
     for (const auto& [got, exact] : {std::pair{at<T>([](auto v) { return expm1(v); }, x), std::expm1(x)},
                                      std::pair{at<T>([](auto v) { return log1p(v); }, x), std::log1p(x)},
+                                     std::pair{at<T>([](auto v) { return sin(v); }, x), std::sin(x)},
+                                     std::pair{at<T>([](auto v) { return cos(v); }, x), std::cos(x)},
                                      std::pair{at<T>([](auto v) { return tanh(v); }, x), std::tanh(x)}}) {
       CHECK(ulps(got, Exact(exact)) <= 3);
       if (exact == 0) CHECK(std::signbit(got) == std::signbit(exact));
