@@ -7,24 +7,29 @@
 /// constants, or differentiable where they depend on variables of the surroundings, so transforms of
 /// transforms give derivatives of any order. None of them changes what f computes.
 
-#include <array>
-#include <memory>
+#include <type_traits>
 #include <utility>
 
 #include "autodiff/transforms/trace.hpp"
 
 namespace wengert {
 
-/// f's value and J^T as a function, from vjp().
+/// J^T as a function, from vjp(). Keeps what f recorded.
 class Pullback {
  public:
-  explicit Pullback(std::shared_ptr<const detail::Trace> trace) : trace_(std::move(trace)) {}
+  explicit Pullback(detail::Trace* owned) : trace_(owned) {}
+  Pullback(Pullback&& other) noexcept : trace_(std::exchange(other.trace_, nullptr)) {}
+  Pullback& operator=(Pullback&& other) noexcept {
+    std::swap(trace_, other.trace_);
+    return *this;
+  }
+  ~Pullback() { delete trace_; }
   /// J^T cotangent: one tensor for each argument of f. The cotangent has the shape and element type of f's
   /// value (ShapeError). May be called again, with other cotangents.
   Tensors operator()(const Tensor& cotangent) const { return trace_->pull(cotangent); }
 
  private:
-  std::shared_ptr<const detail::Trace> trace_;
+  detail::Trace* trace_;
 };
 
 /// Reverse mode: f's value, and the function that takes a cotangent to J^T cotangent.
@@ -34,10 +39,10 @@ class Pullback {
 template <class F>
 std::pair<Tensor, Pullback> vjp(F&& f, const Tensors& primals,
                                 SourceLocation where = SourceLocation::current()) {
-  auto trace = std::make_shared<detail::Trace>("vjp", primals, where);
+  auto* trace = new detail::Trace("vjp", primals, where);
+  Pullback pullback(trace);
   trace->run(f);
-  Tensor y = trace->value();
-  return {std::move(y), Pullback(std::move(trace))};
+  return {trace->value(), std::move(pullback)};
 }
 
 /// Forward mode: f's value and its directional derivative J tangents, in one call. The tangents have the
