@@ -76,6 +76,7 @@ struct RowSpec {
   bool column_result = false;
   Rule<bool (*)(const Call&)> sums_rows = {};
   bool elementwise = false;
+  std::uint8_t data_input = 0;
 };
 
 struct OperatorSpec {
@@ -118,6 +119,7 @@ inline const OperatorDefinition* define([[maybe_unused]] OperatorSpec spec) {
   op.kernel = spec.kernel;
   for (int i = 0; i < 4; ++i) op.row.kernel[i] = spec.row.kernel[i];
   op.row.elementwise = spec.row.elementwise;
+  op.row.data_input = spec.row.data_input;
   op.row.fits = spec.row.fits;
   op.row.column_inputs = spec.row.column_inputs;
   op.row.column_result = spec.row.column_result;

@@ -3,6 +3,25 @@
 #include <cmath>
 
 namespace wengert::detail {
+namespace {
+
+Kernel elementwise_kernels[4];
+
+void use(OperatorDefinition& op, const RowKernel (&rows)[4]) {
+  op.kernel = elementwise_kernels[op.max_inputs <= 3 ? op.max_inputs : 0];
+  op.row.elementwise = true;
+  for (int i = 0; i < 4; ++i) op.row.kernel[i] = rows[i];
+}
+
+}  // namespace
+
+void set_elementwise_kernels(const Kernel (&by_inputs)[4]) {
+  for (int i = 0; i < 4; ++i) elementwise_kernels[i] = by_inputs[i];
+}
+
+void set_elementwise(const char* name, const RowKernel (&rows)[4]) {
+  use(const_cast<OperatorDefinition&>(*find_operator(name)), rows);
+}
 
 OperatorDefinition* register_elementwise(OperatorDefinition op, int arity, bool boolean_result) {
   op.elementwise = true;
@@ -21,6 +40,7 @@ OperatorDefinition* register_elementwise(OperatorDefinition op, int arity, bool 
   }
   op.boolean_result = boolean_result;
   op.infer = infer_elementwise;
+  use(op, op.row.kernel);
   return register_operator(std::move(op));
 }
 
@@ -28,8 +48,8 @@ std::string fused_vjp_name(std::string_view op, int input, int arity) {
   return std::string(op) + "_vjp" + (arity > 1 ? std::to_string(input) : "");
 }
 
-void set_fused_vjp_kernel(const char* op, int input, int arity, Kernel kernel) {
-  set_kernel(fused_vjp_name(op, input, arity).c_str(), kernel, {});
+void set_fused_vjp(const char* op, int input, int arity, const RowKernel (&rows)[4]) {
+  set_elementwise(fused_vjp_name(op, input, arity).c_str(), rows);
 }
 
 void fail_element_type(const Call& call) { fail_dtypes(call, "does not take this element type"); }
@@ -67,14 +87,14 @@ Samples fused_samples(const OperatorDefinition& parent, std::uint32_t reads) {
 
 }  // namespace
 
-void register_fused_vjp(OperatorDefinition& parent, int input, Kernel kernel) {
+void register_fused_vjp(OperatorDefinition& parent, int input, const RowKernel (&rows)[4]) {
   ElementwiseDerivative& derivative = parent.derivatives[static_cast<std::size_t>(input)];
   const std::uint32_t reads = derivative.reads;
   OperatorDefinition op;
   op.name = fused_vjp_name(parent.name, input, parent.max_inputs);
   op.doc = "cotangent * d" + parent.name + "/dx" + std::to_string(input);
   op.min_inputs = op.max_inputs = 1 + std::popcount(reads);
-  op.kernel = kernel;
+  use(op, rows);
   op.elementwise = true;
   op.differentiable = true;
   op.reads_inputs = (1u << op.max_inputs) - 1;

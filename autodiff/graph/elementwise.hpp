@@ -1,7 +1,7 @@
 #pragma once
 
 /// \file
-/// Elementwise operators from generic lambdas. One lambda has four lives: with vector registers it is the
+/// Elementwise operators from generic lambdas. One lambda has four lives: with vector registers it is the row
 /// kernel, with plain numbers the reference that the kernel is compared with, with tensors the derivative's
 /// differentiable rule, and with Uses the answer to which values the derivative reads.
 
@@ -21,10 +21,14 @@ namespace detail {
 /// Registers an elementwise operator: broadcasting shape rule, arity, what its derivatives read.
 OperatorDefinition* register_elementwise(OperatorDefinition definition, int arity, bool boolean_result);
 /// Registers cotangent * f'_i, the operator that the i-th derivative of `op` is computed with.
-void register_fused_vjp(OperatorDefinition& op, int input, Kernel kernel);
+void register_fused_vjp(OperatorDefinition& op, int input, const RowKernel (&rows)[4]);
 /// "tanh_vjp", "divide_vjp1".
 std::string fused_vjp_name(std::string_view op, int input, int arity);
-void set_fused_vjp_kernel(const char* op, int input, int arity, Kernel kernel);
+/// The row kernels of another instruction set.
+void set_elementwise(const char* name, const RowKernel (&rows)[4]);
+void set_fused_vjp(const char* op, int input, int arity, const RowKernel (&rows)[4]);
+/// The kernels that run a row kernel over any shapes: for any number of inputs, and for one, two and three.
+void set_elementwise_kernels(const Kernel (&by_inputs)[4]);
 [[noreturn]] void fail_element_type(const Call& call);
 }  // namespace detail
 
@@ -99,57 +103,25 @@ struct ElementOf<kernels::Mask<T, Arch>> {
   using type = bool;
 };
 
-/// f over all elements, with NumPy broadcasting; inputs of one element type. Equal shapes, single numbers and
-/// repeated rows, the calls of a small network, don't go through the general loop nest.
-template <class F, class T, int n, std::size_t... I>
-void run(const Call& call, detail::TensorImpl& out, std::index_sequence<I...>) {
-  using R = typename ElementOf<Result<F, kernels::Vec<T, kernels::Scalar>, n>>::type;
-  if (((call[I].contiguous && call[I].size == out.size) && ...))
-    return kernels::map(F{}, out.as<R>(), out.size, call[I].template as<T>()...);
-  if (out.size == 0) return;
-
-  bool rows_fit = true;
-  std::int64_t length = 0;  // of a repeated row
-  const auto look = [&](const detail::TensorImpl& x) {
-    if (x.size == 1) return;
-    rows_fit &= x.contiguous;
-    if (x.size == out.size) return;
-    rows_fit &= ends_with(out.shape, x.shape) && (length == 0 || length == x.size);
-    length = x.size;
-  };
-  (look(call[I]), ...);
-  if (rows_fit) {
-    if (length == 0) length = out.size;
-    const auto moves = [&](const detail::TensorImpl& x) { return x.size == out.size && x.size != 1; };
-    const kernels::Block<n> block = {reinterpret_cast<char*>(out.data),
-                                     length,
-                                     out.size / length,
-                                     length,
-                                     {reinterpret_cast<const char*>(call[I].data)...},
-                                     {(moves(call[I]) ? length : 0)...},
-                                     {(call[I].size != 1)...}};
-    return kernels::map_block<F, R, Repeat<T, I>...>(F{}, block);
-  }
-  const Strides strides[] = {broadcast_strides(call[I].shape, call[I].strides, out.shape)...};
-  kernels::map(F{}, out.as<R>(), out.shape, strides, call[I].template as<T>()...);
+/// The row kernels of F for the element types that it takes: all inputs have one.
+struct RowKernels {
+  RowKernel kernel[4] = {};
+};
+template <class F, class T, std::size_t... I>
+constexpr RowKernel row_kernel(std::index_sequence<I...> all) {
+  using R = typename ElementOf<Result<F, kernels::Vec<T, kernels::Scalar>, all.size()>>::type;
+  return kernels::map_rows<F, R, Repeat<T, I>...>;
 }
-
 template <class F, Types types, int n>
-void kernel(const Call& call, detail::TensorImpl& out) {
+constexpr RowKernels row_kernels() {
   constexpr auto all = std::make_index_sequence<n>{};
-  switch (call.dtype(0)) {
-    case DType::float32:
-      return run<F, float, n>(call, out, all);
-    case DType::float64:
-      return run<F, double, n>(call, out, all);
-    case DType::int64:
-      if constexpr (types >= Types::numeric) return run<F, std::int64_t, n>(call, out, all);
-      break;
-    case DType::bool_:
-      if constexpr (types >= Types::any) return run<F, bool, n>(call, out, all);
-      break;
-  }
-  detail::fail_element_type(call);
+  RowKernels rows;
+  if constexpr (types >= Types::any) rows.kernel[static_cast<int>(DType::bool_)] = row_kernel<F, bool>(all);
+  if constexpr (types >= Types::numeric)
+    rows.kernel[static_cast<int>(DType::int64)] = row_kernel<F, std::int64_t>(all);
+  rows.kernel[static_cast<int>(DType::float32)] = row_kernel<F, float>(all);
+  rows.kernel[static_cast<int>(DType::float64)] = row_kernel<F, double>(all);
+  return rows;
 }
 
 /// Which arguments a derivative rule reads.
@@ -194,7 +166,7 @@ struct Fused {
 struct Forward {
   int arity = 0;
   bool boolean_result = false;
-  Kernel kernel = nullptr;
+  rules::RowKernels rows = {};
   Rule<std::function<double(const double*)>> reference = {};
 
   Forward() = default;
@@ -209,7 +181,7 @@ struct Forward {
     arity = n;
     boolean_result = std::is_same_v<
         typename rules::ElementOf<rules::Result<F, kernels::Vec<double, kernels::Scalar>, n>>::type, bool>;
-    kernel = rules::kernel<F, types, n>;
+    rows = rules::row_kernels<F, types, n>();
     if constexpr (!is_variant)
       reference = [](const double* in) { return evaluate<F>(in, std::make_index_sequence<n>{}); };
   }
@@ -228,7 +200,7 @@ struct Derivative {
   int arity = 0;
   std::uint32_t reads = 0;
   double constant = 0;
-  Kernel kernel = nullptr;
+  rules::RowKernels rows = {};  ///< none where it is constant
   Rule<std::function<Tensor(std::span<const Tensor>)>> rule = {};
 
   Derivative() = default;
@@ -244,7 +216,7 @@ struct Derivative {
     if constexpr (std::is_arithmetic_v<R>) {
       constant = constant_of<F>(all);
     } else {
-      kernel = rules::kernel<rules::Fused<F, n>, Types::floating, rules::Fused<F, n>::inputs>;
+      rows = rules::row_kernels<rules::Fused<F, n>, Types::floating, rules::Fused<F, n>::inputs>();
       if constexpr (!is_variant)
         rule = [](std::span<const Tensor> in) { return evaluate<F>(in, std::make_index_sequence<n>{}); };
     }
@@ -279,18 +251,20 @@ inline const OperatorDefinition* define_elementwise(const ElementwiseSpec& spec)
   const bool single = spec.derivative.arity > 0;
   const Derivative* derivatives = single ? &spec.derivative : spec.derivatives.begin();
   const int count = single ? 1 : static_cast<int>(spec.derivatives.size());
+  const auto fused = [&](int i) {
+    return derivatives[i].rows.kernel[static_cast<int>(DType::float32)] != nullptr;
+  };
 #ifdef WENGERT_VARIANT
-  detail::set_kernel(spec.name, spec.forward.kernel, {});
+  detail::set_elementwise(spec.name, spec.forward.rows.kernel);
   for (int i = 0; i < count; ++i)
-    if (derivatives[i].kernel != nullptr)
-      detail::set_fused_vjp_kernel(spec.name, i, spec.forward.arity, derivatives[i].kernel);
+    if (fused(i)) detail::set_fused_vjp(spec.name, i, spec.forward.arity, derivatives[i].rows.kernel);
   return nullptr;
 #else
   OperatorDefinition op;
   op.name = spec.name;
   op.doc = spec.doc;
   op.contract = spec.contract;
-  op.kernel = spec.forward.kernel;
+  for (int i = 0; i < 4; ++i) op.row.kernel[i] = spec.forward.rows.kernel[i];
   op.scalar_reference = spec.forward.reference;
   op.samples = spec.samples;
   op.errors = spec.errors;
@@ -299,7 +273,7 @@ inline const OperatorDefinition* define_elementwise(const ElementwiseSpec& spec)
   OperatorDefinition* registered =
       detail::register_elementwise(std::move(op), spec.forward.arity, spec.forward.boolean_result);
   for (int i = 0; i < count; ++i)
-    if (derivatives[i].kernel != nullptr) detail::register_fused_vjp(*registered, i, derivatives[i].kernel);
+    if (fused(i)) detail::register_fused_vjp(*registered, i, derivatives[i].rows.kernel);
   return registered;
 #endif
 }

@@ -4,11 +4,10 @@
 /// Copies between strided arrays, and conversions of the element type.
 ///
 ///     copy(to, to_strides, from, from_strides, shape, item)   elements of `item` bytes: 1, 4 or 8
-///     convert(to, n, from)                                    contiguous, another element type
-///     convert(to, shape, from, from_strides)                  contiguous from strided
+///     Convert<To>                                             the elementwise rule of a conversion
 ///
 /// Strides count elements and may be 0 (repeated) or negative on the reading side. copy() writes exactly the
-/// elements that it names, so it also fills a part of an array; convert() may write to the next full vector.
+/// elements that it names, so it also fills a part of an array.
 
 #include <cstdint>
 #include <cstring>
@@ -130,10 +129,23 @@ inline void copy(void* to, const Strides& to_strides, const void* from, const St
 /// become the smallest integer, on every machine.
 template <class To>
 struct Convert {
+  template <class T>
+  WENGERT_INLINE auto operator()(Vec<T, Simd> x) const {
+    if constexpr (std::is_same_v<To, bool>)
+      return x != Vec<T, Simd>(T(0));
+    else
+      return x;
+  }
+  template <class T>
+  WENGERT_INLINE Vec<T, Simd> operator()(Mask<T, Simd> x) const {
+    return where(x, Vec<T, Simd>(T(1)), Vec<T, Simd>(T(0)));
+  }
   template <class V>
   WENGERT_INLINE To operator()(V x) const {
     if constexpr (std::is_same_v<To, bool>) {
       return x.v != 0;
+    } else if constexpr (std::is_same_v<V, Vec<To, Scalar>>) {
+      return x.v;
     } else if constexpr (std::is_same_v<To, std::int64_t> && std::is_floating_point_v<decltype(x.v)>) {
       constexpr double limit = 9223372036854775808.0;  // 2^63
       return x.v >= -limit && x.v < limit ? static_cast<To>(x.v) : INT64_MIN;
@@ -142,15 +154,6 @@ struct Convert {
     }
   }
 };
-
-template <class To, class From>
-inline void convert(To* to, std::int64_t n, const From* from) {
-  map(Convert<To>{}, to, n, from);
-}
-template <class To, class From>
-inline void convert(To* to, const Shape& shape, const From* from, const Strides& from_strides) {
-  map(Convert<To>{}, to, shape, &from_strides, from);
-}
 
 }  // namespace WENGERT_ISA
 }  // namespace wengert::kernels

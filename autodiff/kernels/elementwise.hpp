@@ -1,83 +1,109 @@
 #pragma once
 
 /// \file
-/// out[i] = f(in0[i], in1[i], ...) for a rule f written as a generic lambda (vec.hpp), with 1 to 5 inputs.
+/// out[i] = f(in0[i], in1[i], ...) for a rule f written as a generic lambda (vec.hpp) without captures.
 ///
+///     map_rows<F, Out, In...>                     the RowKernel: inputs full or a single element (row.hpp)
 ///     map(f, out, n, a, b)                        everything contiguous
-///     map(f, out, n, Repeated{0b10}, a, b)        bit i set: input i is one element, used for all
 ///     map(f, out, shape, {a, b}, {sa, sb})        inputs of one type, each with the strides that read it as
 ///                                                 `shape` (0 along a repeated axis)
 ///     map(f, out, shape, strides, a, b, c)        the same, inputs of different types
 ///
-/// The output is contiguous, row-major and overlaps no input. When output and inputs are all float or all
-/// double, f runs on registers (Vec<T, Simd>); otherwise, for comparisons, conditions, casts, integers, on
-/// single elements (Vec<T, Scalar>) in loops that the compiler vectorises.
+/// The row kernel is the only code that is compiled for a rule and its types; the loop nest around it
+/// (nest.hpp) calls it through its pointer. The output is contiguous, row-major and overlaps no input. When
+/// output and inputs are all float or all double, f runs on registers (Vec<T, Simd>); otherwise, for
+/// comparisons, conditions, casts, integers, on single elements (Vec<T, Scalar>) in loops that the compiler
+/// vectorises.
 ///
 /// Every buffer must have 64 readable and writable bytes after its last element: the last vector of a row is
 /// read and written in full. Rows are written in order, so threads that share an output must split it at
 /// multiples of 64 elements.
+
+#include <tuple>
 
 #include "autodiff/kernels/nest.hpp"
 #include "autodiff/kernels/vec.hpp"
 
 namespace wengert::kernels {
 inline namespace WENGERT_ISA {
-
-/// Bit i: input i is a single element.
-struct Repeated {
-  unsigned mask;
-};
-
 namespace elementwise {
 
-template <class Out, class... In>
-inline constexpr bool use_registers = vectorised<Out> && (std::is_same_v<Out, In> && ...);
+/// The lanes of a rule's registers: the floating type that operands and result have, but for bools, which are
+/// masks beside it. void where there are other types.
+template <class T, class... All>
+inline constexpr bool lanes_fit = vectorised<T> &&
+                                  ((std::is_same_v<All, T> || std::is_same_v<All, bool>)&&...) &&
+                                  (std::is_same_v<All, T> || ...);
+template <class... All>
+using Lanes = std::conditional_t<lanes_fit<float, All...>, float,
+                                 std::conditional_t<lanes_fit<double, All...>, double, void>>;
+
+/// bool is read and written as a byte: g++ 12 vectorises no loop that loads a bool.
+template <class T>
+using Stored = std::conditional_t<std::is_same_v<T, bool>, std::uint8_t, T>;
+
+template <class T>
+WENGERT_INLINE T* moved(T* p, std::int64_t bytes) {
+  return reinterpret_cast<T*>(reinterpret_cast<std::uintptr_t>(p) + static_cast<std::uintptr_t>(bytes));
+}
 
 // ------------------------------------------------------------------------------------- register mode
 
-/// All inputs contiguous.
-template <class F, class T, class... In>
-WENGERT_INLINE void row(const F& f, T* out, std::int64_t n, const In*... in) {
-  using V = Vec<T, Simd>;
-  if (n <= V::width) {
-    if (n > 0) V(f(V::load(in)...)).store(out);
-    return;
+/// What a register holds of an operand of type X beside lanes of type T.
+template <class X, class T>
+using Register = std::conditional_t<std::is_same_v<X, T>, Vec<T, Simd>, Mask<T, Simd>>;
+
+/// Rows of a single register.
+template <class F, class T, class Out, class... In, int... I>
+WENGERT_INLINE void short_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows,
+                               std::integer_sequence<int, I...>) {
+  constexpr F f{};
+  const auto read = [&]<int i, class X>(std::integral_constant<int, i>, const X* p, auto type) {
+    using R = decltype(type);
+    return (op.repeated >> i & 1) != 0 ? R::splat(p) : R::load(p);
+  };
+  auto* out = reinterpret_cast<Stored<Out>*>(slots[op.out]);
+  std::tuple in(reinterpret_cast<const Stored<In>*>(slots[op.in[I]])...);
+  for (std::int64_t r = 1;; ++r) {
+    Register<Out, T>(f(read(std::integral_constant<int, I>{}, std::get<I>(in), Register<In, T>())...))
+        .store(out);
+    if (r >= rows) return;
+    out = moved(out, op.pitch[0]);
+    ((std::get<I>(in) = moved(std::get<I>(in), op.pitch[1 + I])), ...);
   }
-  for (std::int64_t j = 0; j < n; j += V::width) V(f(V::load(in + j)...)).store(out + j);
 }
 
-template <class F, class T, int... I>
-WENGERT_INLINE void block_registers(const F& f, const Block<sizeof...(I)>& b,
-                                    std::integer_sequence<int, I...>) {
-  using V = Vec<T, Simd>;
-  constexpr int N = sizeof...(I);
-  T* out = reinterpret_cast<T*>(b.out);
-  const T* in[N] = {reinterpret_cast<const T*>(b.in[I])...};
-  if ((b.unit[I] && ...)) {
-    for (std::int64_t r = 0; r < b.rows; ++r) {
-      row(f, out, b.n, in[I]...);
-      out += b.out_pitch;
-      ((in[I] += b.pitch[I]), ...);
-    }
-    return;
-  }
-  // A constant operand is read again and again from a register-sized copy in L1: that keeps one loop for all
-  // combinations of constant and moving operands.
-  alignas(64) T constant[N][V::width];
-  const std::int64_t step[N] = {(b.unit[I] ? V::width : 0)...};
-  for (std::int64_t r = 0; r < b.rows; ++r) {
-    if (b.n <= V::width) {
-      V(f((b.unit[I] ? V::load(in[I]) : V::splat(in[I]))...)).store(out);
+/// A repeated operand is read again and again from a register-sized copy in L1: that keeps one loop for all
+/// combinations of repeated and moving operands.
+template <class F, class T, class Out, class... In, int... I>
+[[gnu::noinline]] void long_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t n,
+                                 std::integer_sequence<int, I...>) {
+  constexpr int N = sizeof...(I), W = Vec<T, Simd>::width;
+  constexpr F f{};
+  alignas(64) T copies[N][W];
+  auto* out = reinterpret_cast<Stored<Out>*>(slots[op.out]);
+  std::tuple in(reinterpret_cast<const Stored<In>*>(slots[op.in[I]])...);
+  const unsigned repeated = op.repeated;
+  const std::int64_t step[N] = {((repeated >> I & 1) != 0 ? 0 : W)...};
+  for (std::int64_t r = 1;; ++r) {
+    if (N > 1 && repeated == 0) {
+      for (std::int64_t j = 0; j < n; j += W)
+        Register<Out, T>(f(Register<In, T>::load(std::get<I>(in) + j)...)).store(out + j);
     } else {
-      ((b.unit[I] ? void() : V::splat(in[I]).store(constant[I])), ...);
-      const T* p[N] = {(b.unit[I] ? in[I] : constant[I])...};
-      for (std::int64_t j = 0; j < b.n; j += V::width) {
-        V(f(V::load(p[I])...)).store(out + j);
-        ((p[I] += step[I]), ...);
+      std::tuple p = in;
+      const auto copy = [&]<class X>(const X*& from, auto type, T* to) {
+        decltype(type)::splat(from).store(reinterpret_cast<X*>(to));
+        from = reinterpret_cast<const X*>(to);
+      };
+      ((step[I] == 0 ? copy(std::get<I>(p), Register<In, T>(), copies[I]) : void()), ...);
+      for (std::int64_t j = 0; j < n; j += W) {
+        Register<Out, T>(f(Register<In, T>::load(std::get<I>(p))...)).store(out + j);
+        ((std::get<I>(p) += step[I]), ...);
       }
     }
-    out += b.out_pitch;
-    ((in[I] += b.pitch[I]), ...);
+    if (r >= rows) return;
+    out = moved(out, op.pitch[0]);
+    ((std::get<I>(in) = moved(std::get<I>(in), op.pitch[1 + I])), ...);
   }
 }
 
@@ -91,89 +117,87 @@ WENGERT_INLINE Out element(V value) {
     return static_cast<Out>(value.v);
 }
 
-/// bool is read and written as a byte: g++ 12 vectorises no loop that loads a bool.
-template <class T>
-using Stored = std::conditional_t<std::is_same_v<T, bool>, std::uint8_t, T>;
-
-template <unsigned unit, class Out, class... In, class F, int... I>
-WENGERT_INLINE void plain_row(const F& f, Stored<Out>* __restrict out, std::int64_t n,
-                              std::integer_sequence<int, I...>, const Stored<In>* __restrict... in) {
-  for (std::int64_t j = 0; j < n; ++j)
-    out[j] = element<Out>(f(Vec<In, Scalar>((unit >> I & 1) ? in[j] : in[0])...));
-}
-
-/// Which inputs move along the row becomes a template argument, one bit at a time.
-template <unsigned unit, int bit, class F, class Out, class... In, int... I>
-void plain_rows(const F& f, const Block<sizeof...(In)>& b, std::integer_sequence<int, I...> is) {
-  if constexpr (bit < static_cast<int>(sizeof...(In))) {
-    if (b.unit[bit])
-      plain_rows<(unit | 1u << bit), bit + 1, F, Out, In...>(f, b, is);
-    else
-      plain_rows<unit, bit + 1, F, Out, In...>(f, b, is);
-  } else {
-    for (std::int64_t r = 0; r < b.rows; ++r)
-      plain_row<unit, Out, In...>(f, reinterpret_cast<Stored<Out>*>(b.out) + r * b.out_pitch, b.n, is,
-                                  reinterpret_cast<const Stored<In>*>(b.in[I]) + r * b.pitch[I]...);
-  }
-}
-
 template <class F, class Out, class... In>
-void block(const void* rule, const Block<sizeof...(In)>& b) {
-  using Is = std::make_integer_sequence<int, sizeof...(In)>;
-  const F f = *static_cast<const F*>(rule);  // a copy, which no output can overlap
-  if constexpr (use_registers<Out, In...>)
-    block_registers<F, Out>(f, b, Is{});
-  else
-    plain_rows<0, 0, F, Out, In...>(f, b, Is{});
+[[gnu::noinline]] void plain_row(Stored<Out>* __restrict out, std::int64_t n,
+                                 const Stored<In>* __restrict... in) {
+  constexpr F f{};
+  for (std::int64_t j = 0; j < n; ++j) out[j] = element<Out>(f(Vec<In, Scalar>(in[j])...));
 }
 
-/// Not a template over the rule: the nest is compiled once for each number of inputs.
-template <int N>
-[[gnu::noinline]] inline void run_nest(void (*run)(const void*, const Block<N>&), const void* rule, char* out,
-                                       int out_item, const Shape& shape, const NestInput<N>& in) {
-  for_each_block(out, out_item, shape, in, [&](const Block<N>& b) { run(rule, b); });
+template <class F, class Out, class... In, int... I>
+WENGERT_INLINE void plain(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t n,
+                          std::integer_sequence<int, I...>) {
+  constexpr int chunk = 256;  // elements of a repeated operand side by side, so that one loop serves all
+  alignas(64) std::byte copies[sizeof...(I)][chunk * 8];
+  Stored<Out>* out = reinterpret_cast<Stored<Out>*>(slots[op.out]);
+  const std::byte* in[] = {slots[op.in[I]]...};
+  for (std::int64_t r = 1;; ++r) {
+    if (op.repeated == 0) {
+      plain_row<F, Out, In...>(out, n, reinterpret_cast<const Stored<In>*>(in[I])...);
+    } else {
+      const std::byte* p[] = {in[I]...};
+      const std::int64_t filled = n < chunk ? n : chunk;
+      const auto fill = [&](auto value, int i) {
+        auto* const to = reinterpret_cast<decltype(value)*>(copies[i]);
+        for (std::int64_t j = 0; j < filled; ++j) to[j] = value;
+        p[i] = copies[i];
+      };
+      ((op.repeated >> I & 1 ? fill(*reinterpret_cast<const Stored<In>*>(in[I]), I) : void()), ...);
+      for (std::int64_t j = 0; j < n; j += chunk) {
+        plain_row<F, Out, In...>(out + j, n - j < chunk ? n - j : chunk,
+                                 reinterpret_cast<const Stored<In>*>(p[I])...);
+        ((op.repeated >> I & 1 ? void() : void(p[I] += chunk * sizeof(In))), ...);
+      }
+    }
+    if (r >= rows) return;
+    out = moved(out, op.pitch[0]);
+    ((in[I] = moved(in[I], op.pitch[1 + I])), ...);
+  }
 }
 
 }  // namespace elementwise
 
+/// The RowKernel of a rule for some element types.
+template <class F, class Out, class... In>
+void map_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t n) {
+  static_assert(std::is_empty_v<F> && sizeof...(In) <= RowOp::max_inputs);
+  constexpr auto all = std::make_integer_sequence<int, sizeof...(In)>{};
+  using T = elementwise::Lanes<Out, In...>;
+  if constexpr (std::is_void_v<T>)
+    elementwise::plain<F, Out, In...>(slots, op, rows, n, all);
+  else if (n <= Vec<T, Simd>::width)
+    elementwise::short_rows<F, T, Out, In...>(slots, op, rows, all);
+  else
+    elementwise::long_rows<F, T, Out, In...>(slots, op, rows, n, all);
+}
+
+namespace elementwise {
+template <class T>
+WENGERT_INLINE std::byte* slot(const T* p) {
+  return reinterpret_cast<std::byte*>(const_cast<T*>(p));
+}
+}  // namespace elementwise
+
 /// Contiguous operands of one type or of several.
 template <class F, class Out, class... In>
-inline void map(const F& f, Out* out, std::int64_t n, const In*... in) {
-  if constexpr (elementwise::use_registers<Out, In...>) {
-    elementwise::row(f, out, n, in...);
-  } else {
-    constexpr unsigned all = (1u << sizeof...(In)) - 1;
-    elementwise::plain_row<all, Out, In...>(f, reinterpret_cast<elementwise::Stored<Out>*>(out), n,
-                                            std::make_integer_sequence<int, sizeof...(In)>{},
-                                            reinterpret_cast<const elementwise::Stored<In>*>(in)...);
-  }
-}
-
-/// The same with some operands a single element.
-template <class F, class Out, class... In>
-inline void map(const F& f, Out* out, std::int64_t n, Repeated repeated, const In*... in) {
-  if (n == 0) return;
-  int i = 0;
-  Block<sizeof...(In)> b = {reinterpret_cast<char*>(out),           n,  1, n,
-                            {reinterpret_cast<const char*>(in)...}, {}, {}};
-  ((b.unit[i] = (static_cast<void>(in), !(repeated.mask >> i & 1)), ++i), ...);
-  elementwise::block<F, Out, In...>(&f, b);
-}
-
-/// One block of rows, as the caller laid it out.
-template <class F, class Out, class... In>
-inline void map_block(const F& f, const Block<sizeof...(In)>& b) {
-  elementwise::block<F, Out, In...>(&f, b);
+inline void map(const F&, Out* out, std::int64_t n, const In*... in) {
+  std::byte* const slots[] = {elementwise::slot(out), elementwise::slot(in)...};
+  if (n > 0) map_rows<F, Out, In...>(slots, first_slots, 1, n);
 }
 
 /// Any strides, operands of any types.
 template <class F, class Out, class... In>
-inline void map(const F& f, Out* out, const Shape& shape, const Strides* strides, const In*... in) {
+inline void map(const F&, Out* out, const Shape& shape, const Strides* strides, const In*... in) {
   constexpr int N = sizeof...(In);
-  NestInput<N> nest = {{reinterpret_cast<const char*>(in)...}, {}, {static_cast<int>(sizeof(In))...}};
-  for (int i = 0; i < N; ++i) nest.strides[i] = strides[i].begin();
-  elementwise::run_nest<N>(&elementwise::block<F, Out, In...>, &f, reinterpret_cast<char*>(out),
-                           static_cast<int>(sizeof(Out)), shape, nest);
+  Nest nest = {map_rows<F, Out, In...>,
+               nullptr,
+               shape,
+               elementwise::slot(out),
+               sizeof(Out),
+               N,
+               {{elementwise::slot(in), nullptr, sizeof(In)}...}};
+  for (int i = 0; i < N; ++i) nest.in[i].strides = strides[i].begin();
+  run_nest(nest);
 }
 
 namespace elementwise {

@@ -1,35 +1,37 @@
 #pragma once
 
 /// \file
-/// The loop nest below every strided or broadcast elementwise kernel, without the arithmetic: it joins axes,
-/// walks the outer ones and hands two-dimensional blocks to a function whose inputs are then contiguous or
-/// constant along a row. Inputs with another stride are copied, a tile at a time, into a buffer that stays in
-/// the L1 cache. Types are erased, so this exists once per number of inputs and not once per rule.
+/// The loop nest around an elementwise row kernel, without the arithmetic: it joins axes, walks the outer
+/// ones and hands rows to the kernel whose operands are then contiguous or a single element. Operands with
+/// another stride are copied, a tile at a time, into a buffer that stays in the L1 cache. Types are erased,
+/// so this is compiled once and not once per rule.
 
 #include <cstdint>
 
 #include "autodiff/kernels/isa.hpp"
+#include "autodiff/kernels/row.hpp"
 #include "autodiff/kernels/transpose.hpp"
 #include "autodiff/tensor/shape.hpp"
 
 namespace wengert::kernels {
 inline namespace WENGERT_ISA {
 
-/// `rows` rows of `n` elements. Pitches are the distances between rows, in elements.
-template <int N>
-struct Block {
-  char* out;
-  std::int64_t out_pitch, rows, n;
-  const char* in[N];
-  std::int64_t pitch[N];
-  bool unit[N];  ///< consecutive along the row; otherwise one value for the whole row
-};
+/// The result in the first buffer of a table, the inputs in the next ones.
+inline constexpr RowOp first_slots{nullptr, nullptr, 0, {1, 2, 3, 4, 5, 6, 7, 8}, 0, nullptr};
 
-template <int N>
-struct NestInput {
-  const char* data[N];
-  const std::int64_t* strides[N];  ///< in elements, as many as the shape has axes
-  int item[N];                     ///< bytes of an element: 1, 4 or 8
+/// A row kernel over a contiguous output of `shape`.
+struct Nest {
+  struct Input {
+    std::byte* data;
+    const std::int64_t* strides;  ///< in elements, as many as the shape has axes; 0 along a repeated one
+    int item;                     ///< bytes of an element: 1, 4 or 8
+  };
+  RowKernel kernel;
+  const void* attributes;
+  const Shape& shape;
+  std::byte* out;
+  int out_item, count;
+  Input in[RowOp::max_inputs];
 };
 
 namespace nest {
@@ -49,7 +51,7 @@ WENGERT_INLINE void copy_tile(T* to, const T* from, std::int64_t rows, std::int6
       for (std::int64_t c = 0; c < cols; ++c) to[r * cols + c] = from[r * row_stride + c * col_stride];
   }
 }
-inline void copy_tile(char* to, const char* from, int item, std::int64_t rows, std::int64_t cols,
+inline void copy_tile(std::byte* to, const std::byte* from, int item, std::int64_t rows, std::int64_t cols,
                       std::int64_t row_stride, std::int64_t col_stride) {
   switch (item) {
     case 1:
@@ -64,20 +66,31 @@ inline void copy_tile(char* to, const char* from, int item, std::int64_t rows, s
   }
 }
 
+/// Two axes of the output: `rows` rows of `n` elements.
+struct Block {
+  RowOp op = first_slots;
+  std::byte* slots[1 + RowOp::max_inputs];
+  std::int64_t pitch[1 + RowOp::max_inputs];  ///< bytes between rows
+  std::int64_t rows, n;
+
+  void run() {
+    op.pitch = pitch;
+    op.kernel(slots, op, rows, n);
+  }
+};
+
 /// A block some of whose inputs have a column stride other than 0 and 1.
-template <int N, class Run>
-void run_staged(const Block<N>& whole, const std::int64_t (&col_stride)[N], const int (&item)[N],
-                int out_item, Run run) {
+inline void run_staged(const Nest& nest, const Block& whole, const std::int64_t* col_stride) {
   // 64 bytes beyond each tile may be read, as beyond any buffer.
-  alignas(64) char buffer[N][tile_bytes + 64];
+  alignas(64) std::byte buffer[RowOp::max_inputs][tile_bytes + 64];
   int widest = 1;
-  for (int i = 0; i < N; ++i)
-    if (!whole.unit[i] && col_stride[i] != 0 && item[i] > widest) widest = item[i];
+  for (int i = 0; i < nest.count; ++i)
+    if (col_stride[i] != 0 && col_stride[i] != 1 && nest.in[i].item > widest) widest = nest.in[i].item;
   const std::int64_t capacity = tile_bytes / widest;
   const std::int64_t tile_cols = whole.rows == 1 ? capacity : whole.n < 32 ? whole.n : 32;
   const std::int64_t tile_rows = capacity / tile_cols < whole.rows ? capacity / tile_cols : whole.rows;
-  const std::int64_t last_tile = whole.n == 0 ? 0 : (whole.n - 1) / tile_cols * tile_cols;
-  Block<N> tile = whole;
+  const std::int64_t last_tile = (whole.n - 1) / tile_cols * tile_cols;
+  Block tile = whole;
   for (std::int64_t r = 0; r < whole.rows; r += tile_rows) {
     tile.rows = whole.rows - r < tile_rows ? whole.rows - r : tile_rows;
     // From right to left when there are rows below: the last vector of a row may write into the beginning of
@@ -85,78 +98,76 @@ void run_staged(const Block<N>& whole, const std::int64_t (&col_stride)[N], cons
     for (std::int64_t k = 0; k <= last_tile; k += tile_cols) {
       const std::int64_t c = whole.rows == 1 ? k : last_tile - k;
       tile.n = whole.n - c < tile_cols ? whole.n - c : tile_cols;
-      tile.out = whole.out + (r * whole.out_pitch + c) * out_item;
-      for (int i = 0; i < N; ++i) {
-        const char* from = whole.in[i] + (r * whole.pitch[i] + c * col_stride[i]) * item[i];
-        if (col_stride[i] == 0 || col_stride[i] == 1) {
-          tile.in[i] = from;
-        } else {
-          copy_tile(buffer[i], from, item[i], tile.rows, tile.n, whole.pitch[i], col_stride[i]);
-          tile.in[i] = buffer[i];
-          tile.pitch[i] = tile.n;
-          tile.unit[i] = true;
-        }
+      tile.slots[0] = whole.slots[0] + r * whole.pitch[0] + c * nest.out_item;
+      for (int i = 0; i < nest.count; ++i) {
+        const int item = nest.in[i].item;
+        std::byte* const from = whole.slots[1 + i] + r * whole.pitch[1 + i] + c * col_stride[i] * item;
+        tile.slots[1 + i] = from;
+        if (col_stride[i] == 0 || col_stride[i] == 1) continue;
+        copy_tile(buffer[i], from, item, tile.rows, tile.n, whole.pitch[1 + i] / item, col_stride[i]);
+        tile.slots[1 + i] = buffer[i];
+        tile.pitch[1 + i] = tile.n * item;
       }
-      run(tile);
+      tile.run();
     }
   }
 }
 
 }  // namespace nest
 
-/// Calls run(const Block<N>&) for blocks that cover a contiguous output of `shape` in row-major order. A run
-/// may write up to one vector beyond the end of a row: what it overwrites is written later.
-template <int N, class Run>
-WENGERT_INLINE void for_each_block(char* out, int out_item, const Shape& shape, const NestInput<N>& in,
-                                   Run run) {
+/// Runs the kernel on rows that cover the output in row-major order. It may write up to one vector beyond the
+/// end of a row: what it overwrites is written later.
+[[gnu::noinline]] inline void run_nest(const Nest& nest) {
   // Joined axes, innermost first.
-  std::int64_t size[max_ndim], stride[max_ndim][N];
+  std::int64_t size[max_ndim], stride[max_ndim][RowOp::max_inputs];
   int count = 0;
-  for (int axis = shape.size() - 1; axis >= 0; --axis) {
-    const std::int64_t n = shape[axis];
+  for (int axis = nest.shape.size() - 1; axis >= 0; --axis) {
+    const std::int64_t n = nest.shape[axis];
     if (n == 0) return;
     if (n == 1) continue;
     bool joins = count > 0;
-    if (joins)
-      for (int i = 0; i < N; ++i) joins &= in.strides[i][axis] == stride[count - 1][i] * size[count - 1];
+    for (int i = 0; joins && i < nest.count; ++i)
+      joins = nest.in[i].strides[axis] == stride[count - 1][i] * size[count - 1];
     if (joins) {
       size[count - 1] *= n;
       continue;
     }
     size[count] = n;
-    for (int i = 0; i < N; ++i) stride[count][i] = in.strides[i][axis];
+    for (int i = 0; i < nest.count; ++i) stride[count][i] = nest.in[i].strides[axis];
     ++count;
   }
-  Block<N> block;
-  block.out = out;
+  nest::Block block;
+  block.op.kernel = nest.kernel;
+  block.op.attributes = nest.attributes;
   block.n = count > 0 ? size[0] : 1;
   block.rows = count > 1 ? size[1] : 1;
-  block.out_pitch = block.n;
+  block.slots[0] = nest.out;
+  block.pitch[0] = block.n * nest.out_item;
   bool staged = false;
-  std::int64_t col_stride[N];
-  for (int i = 0; i < N; ++i) {
+  std::int64_t col_stride[RowOp::max_inputs];
+  for (int i = 0; i < nest.count; ++i) {
     col_stride[i] = count > 0 ? stride[0][i] : 1;
-    block.in[i] = in.data[i];
-    block.pitch[i] = count > 1 ? stride[1][i] : 0;
-    block.unit[i] = col_stride[i] == 1;
+    block.slots[1 + i] = nest.in[i].data;
+    block.pitch[1 + i] = count > 1 ? stride[1][i] * nest.in[i].item : 0;
+    if (col_stride[i] == 0) block.op.repeated |= 1u << i;
     staged |= col_stride[i] != 0 && col_stride[i] != 1;
   }
   std::int64_t index[max_ndim] = {};
   while (true) {
     if (staged)
-      nest::run_staged(block, col_stride, in.item, out_item, run);
+      nest::run_staged(nest, block, col_stride);
     else
-      run(block);
+      block.run();
     int d = 2;
     for (; d < count; ++d) {
       const bool carry = ++index[d] == size[d];
       const std::int64_t steps = carry ? 1 - size[d] : 1;
-      for (int i = 0; i < N; ++i) block.in[i] += steps * stride[d][i] * in.item[i];
+      for (int i = 0; i < nest.count; ++i) block.slots[1 + i] += steps * stride[d][i] * nest.in[i].item;
       if (!carry) break;
       index[d] = 0;
     }
     if (d >= count) return;
-    block.out += block.rows * block.n * out_item;
+    block.slots[0] += block.rows * block.pitch[0];
   }
 }
 

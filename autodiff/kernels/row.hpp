@@ -27,6 +27,9 @@ struct RowOp {
   std::uint32_t out = 0;             ///< position of the result in the table of buffers
   std::uint32_t in[max_inputs] = {};
   std::uint32_t repeated = 0;  ///< elementwise: bit i, input i is a single element used for all
+  /// Elementwise, with more than one row: bytes from a row to the next, of the result and then of the inputs.
+  /// The row of a bias has 0. Rows are written in order, the last vector of each in full.
+  const std::int64_t* pitch = nullptr;
 };
 
 /// How an operator works on the rows of a matrix, when it does.
@@ -34,7 +37,8 @@ struct RowRule {
   /// By element type of input `data_input`.
   RowKernel kernel[4] = {};
   std::uint8_t data_input = 0;  ///< 1 for `where`, whose input 0 is the condition
-  /// out[i] = f(in0[i], ...): called with rows = 1 and cols elements; inputs are full or `repeated`.
+  /// out[i] = f(in0[i], ...): called with rows = 1 and cols elements, at least one, or with pitches; inputs
+  /// are full or `repeated`.
   bool elementwise = false;
   /// Not elementwise: whether this call works on whole rows, all leading axes of the data counted as rows and
   /// the last one as columns.

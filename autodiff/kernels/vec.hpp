@@ -93,6 +93,11 @@ struct Mask<T, Simd> {
   Mask() = default;
   WENGERT_INLINE Mask(Batch b) : v(b) {}
 
+  /// From and to as many bools (bytes) as there are lanes.
+  WENGERT_INLINE static Mask load(const std::uint8_t* p);
+  WENGERT_INLINE static Mask splat(const std::uint8_t* p);
+  WENGERT_INLINE void store(std::uint8_t* p) const;
+
   WENGERT_INLINE friend Mask operator&(Mask a, Mask b) { return a.v & b.v; }
   WENGERT_INLINE friend Mask operator|(Mask a, Mask b) { return a.v | b.v; }
   WENGERT_INLINE friend Mask operator!(Mask a) { return ~a.v; }
@@ -232,6 +237,77 @@ struct Vec<T, Simd> {
     return from_lanes(__builtin_shufflevector(lanes(), lanes(), (I ^ distance)...));
   }
 };
+
+// g++ 12 converts between lanes of different width one by one, so this says which instructions do it. Up to
+// sixteen bytes are read for fewer lanes, which the room after every buffer allows.
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+template <class T>
+WENGERT_INLINE Mask<T, Simd> Mask<T, Simd>::load(const std::uint8_t* p) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return Batch(static_cast<typename Batch::register_type>(_mm_test_epi8_mask(bytes, bytes)));
+}
+template <class T>
+WENGERT_INLINE void Mask<T, Simd>::store(std::uint8_t* p) const {
+  const __m128i bytes = _mm_maskz_set1_epi8(static_cast<__mmask16>(v.data), 1);
+  if constexpr (Value::width == 16)
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
+  else
+    _mm_storel_epi64(reinterpret_cast<__m128i*>(p), bytes);
+}
+#else
+namespace masks {
+#if defined(__AVX2__) && !defined(__AVX512F__)
+WENGERT_INLINE __m256i widened(__m128i bytes, float) { return _mm256_cvtepu8_epi32(bytes); }
+WENGERT_INLINE __m256i widened(__m128i bytes, double) { return _mm256_cvtepu8_epi64(bytes); }
+WENGERT_INLINE unsigned bits(__m256 m) { return static_cast<unsigned>(_mm256_movemask_ps(m)); }
+WENGERT_INLINE unsigned bits(__m256d m) { return static_cast<unsigned>(_mm256_movemask_pd(m)); }
+#elif defined(__SSE4_1__) && !defined(__AVX__)
+WENGERT_INLINE __m128i widened(__m128i bytes, float) { return _mm_cvtepu8_epi32(bytes); }
+WENGERT_INLINE __m128i widened(__m128i bytes, double) { return _mm_cvtepu8_epi64(bytes); }
+WENGERT_INLINE unsigned bits(__m128 m) { return static_cast<unsigned>(_mm_movemask_ps(m)); }
+WENGERT_INLINE unsigned bits(__m128d m) { return static_cast<unsigned>(_mm_movemask_pd(m)); }
+#else
+#define WENGERT_MASKS_BY_LANE
+template <int width>
+struct BytesOf {
+  typedef std::uint8_t type [[gnu::vector_size(width)]];
+};
+#endif
+}  // namespace masks
+
+template <class T>
+WENGERT_INLINE Mask<T, Simd> Mask<T, Simd>::load(const std::uint8_t* p) {
+  using Bits = typename Value::Bits;
+#ifdef WENGERT_MASKS_BY_LANE
+  typename masks::BytesOf<Value::width>::type bytes;
+  __builtin_memcpy(&bytes, p, sizeof bytes);
+  const Bits wide = __builtin_convertvector(bytes, Bits);
+#else
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  const Bits wide = __builtin_bit_cast(Bits, masks::widened(bytes, T()));
+#endif
+  return Value::from_bits(wide << (sizeof(T) == 4 ? 23 : 52)) != Value(T(0));  // 1 becomes a normal number
+}
+template <class T>
+WENGERT_INLINE void Mask<T, Simd>::store(std::uint8_t* p) const {
+#ifdef WENGERT_MASKS_BY_LANE
+  using Bytes = typename masks::BytesOf<Value::width>::type;
+  const auto ones = where(*this, Value(T(1)), Value(T(0))).bits() != 0;
+  const Bytes bytes = __builtin_convertvector(__builtin_bit_cast(typename Value::Bits, ones), Bytes) & 1;
+  __builtin_memcpy(p, &bytes, sizeof bytes);
+#else
+  // Bit i into byte i: a copy of all bits in every byte, of which each keeps its own.
+  const std::uint64_t own = (masks::bits(v.data) * 0x0101010101010101u) & 0x8040201008040201u;
+  const std::uint64_t bytes = (own + 0x7f7f7f7f7f7f7f7fu) >> 7 & 0x0101010101010101u;
+  __builtin_memcpy(p, &bytes, Value::width);
+#endif
+}
+#undef WENGERT_MASKS_BY_LANE
+#endif
+template <class T>
+WENGERT_INLINE Mask<T, Simd> Mask<T, Simd>::splat(const std::uint8_t* p) {
+  return Value(T(*p)) != Value(T(0));
+}
 
 #endif  // WENGERT_SIMD
 

@@ -1,9 +1,11 @@
 #pragma once
 
 /// \file
-/// The families of built-in operators, one file each: the only list of them.
+/// The families of built-in operators, one file each: the only list of them. The first one holds no operators
+/// but what the others' elementwise operators run with.
 
 #define WENGERT_OPERATOR_FAMILIES(FAMILY) \
+  FAMILY(elementwise)                     \
   FAMILY(arithmetic)                      \
   FAMILY(math)                            \
   FAMILY(logic)                           \

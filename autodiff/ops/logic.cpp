@@ -2,6 +2,7 @@
 
 #include "autodiff/graph/elementwise.hpp"
 #include "autodiff/graph/samples.hpp"
+#include "autodiff/ops/elementwise.hpp"
 #include "autodiff/ops/structure.hpp"
 
 namespace wengert {
@@ -30,14 +31,14 @@ const OperatorDefinition* compare(const char* name, const char* doc, F f) {
   });
 }
 
+struct Choose {
+  template <class C, class V>
+  WENGERT_INLINE auto operator()(C condition, V a, V b) const {
+    return where(condition, a, b);
+  }
+};
 template <class T>
-void choose(const Call& call, detail::TensorImpl& out) {
-  const Strides strides[] = {broadcast_strides(call[0].shape, call[0].strides, out.shape),
-                             broadcast_strides(call[1].shape, call[1].strides, out.shape),
-                             broadcast_strides(call[2].shape, call[2].strides, out.shape)};
-  kernels::map([](auto c, auto a, auto b) { return where(c, a, b); }, out.as<T>(), out.shape, strides,
-               call[0].as<bool>(), call[1].as<T>(), call[2].as<T>());
-}
+constexpr RowKernel choose = kernels::map_rows<Choose, T, bool, T, T>;
 
 }  // namespace
 
@@ -71,17 +72,12 @@ void logic() {
           },
       .kernel =
           [](const Call& call, detail::TensorImpl& out) {
-            switch (out.dtype) {
-              case DType::bool_:
-                return choose<bool>(call, out);
-              case DType::int64:
-                return choose<std::int64_t>(call, out);
-              case DType::float32:
-                return choose<float>(call, out);
-              case DType::float64:
-                return choose<double>(call, out);
-            }
+            run_rows(call.op.row.kernel[static_cast<int>(out.dtype)], call, out);
           },
+      // 64 bits are picked as they are: integers as if they were numbers of float64.
+      .row = {.kernel = {choose<bool>, choose<double>, choose<float>, choose<double>},
+              .elementwise = true,
+              .data_input = 1},
       .reads = reads_inputs(0),
       .vjp =
           [](const Call& call, const Tensor& g) {
@@ -137,7 +133,8 @@ Tensor where(const Tensor& condition, const Operand& a, const Operand& b) {
   const DType dtype = detail::common_dtype(a, b);
   const Tensor x = detail::as_tensor(a, dtype);
   const Tensor y = detail::as_tensor(b, dtype);
-  return apply_op(*where_, {condition, x, y}, nullptr, a.where());
+  detail::TensorImpl* const inputs[] = {condition.get(), x.get(), y.get()};
+  return apply_op(*where_, inputs, 3, nullptr, a.where());
 }
 
 #endif

@@ -6,6 +6,7 @@
 #include "autodiff/graph/define.hpp"
 #include "autodiff/graph/samples.hpp"
 #include "autodiff/kernels/copy.hpp"
+#include "autodiff/ops/elementwise.hpp"
 #include "autodiff/ops/reduction.hpp"
 
 namespace wengert {
@@ -58,42 +59,34 @@ void copy_kernel(const Call& call, detail::TensorImpl& out) {
                 static_cast<int>(item_size(out.dtype)));
 }
 
-template <class To, class From>
-void cast_from(const detail::TensorImpl& x, detail::TensorImpl& out) {
-  if constexpr (std::is_same_v<To, From>)
-    kernels::copy(out.data, out.strides, x.data, x.strides, out.shape, sizeof(To));
-  else if (x.contiguous)
-    kernels::convert(out.as<To>(), out.size, x.as<From>());
-  else
-    kernels::convert(out.as<To>(), out.shape, x.as<From>(), x.strides);
-}
-
-template <class To>
-void cast_to(const detail::TensorImpl& x, detail::TensorImpl& out) {
-  switch (x.dtype) {
+template <class From>
+void cast_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t n) {
+  switch (static_cast<const CastAttributes*>(op.attributes)->dtype) {
     case DType::bool_:
-      return cast_from<To, bool>(x, out);
+      return kernels::map_rows<kernels::Convert<bool>, bool, From>(slots, op, rows, n);
     case DType::int64:
-      return cast_from<To, std::int64_t>(x, out);
+      return kernels::map_rows<kernels::Convert<std::int64_t>, std::int64_t, From>(slots, op, rows, n);
     case DType::float32:
-      return cast_from<To, float>(x, out);
+      return kernels::map_rows<kernels::Convert<float>, float, From>(slots, op, rows, n);
     case DType::float64:
-      return cast_from<To, double>(x, out);
+      return kernels::map_rows<kernels::Convert<double>, double, From>(slots, op, rows, n);
   }
 }
+constexpr RowSpec cast_row = {
+    .kernel = {cast_rows<bool>, cast_rows<std::int64_t>, cast_rows<float>, cast_rows<double>},
+    .elementwise = true};
 
 void cast_kernel(const Call& call, detail::TensorImpl& out) {
-  switch (out.dtype) {
-    case DType::bool_:
-      return cast_to<bool>(call[0], out);
-    case DType::int64:
-      return cast_to<std::int64_t>(call[0], out);
-    case DType::float32:
-      return cast_to<float>(call[0], out);
-    case DType::float64:
-      return cast_to<double>(call[0], out);
-  }
+  if (call.dtype(0) == out.dtype) return copy_kernel(call, out);
+  run_rows(call.op.row.kernel[static_cast<int>(call.dtype(0))], call, out);
 }
+
+struct Itself {
+  template <class V>
+  WENGERT_INLINE V operator()(V x) const {
+    return x;
+  }
+};
 
 // Operators that hand the elements on as they lie.
 void identities() {
@@ -124,6 +117,9 @@ void identities() {
       .doc = "x in row-major order without gaps",
       .infer = same,
       .kernel = copy_kernel,
+      .row = {.kernel = {kernels::map_rows<Itself, bool, bool>, kernels::map_rows<Itself, double, double>,
+                         kernels::map_rows<Itself, float, float>, kernels::map_rows<Itself, double, double>},
+              .elementwise = true},
       .vjp = [](const Call&, const Tensor& g) { return Tensors{g}; },
       .jvp = [](const Call&, const Tensors& t) { return t[0]; },
       .samples = [] { return samples::reals(); },
@@ -139,6 +135,7 @@ void casts() {
       .attributes = attributes_of<CastAttributes>,
       .infer = infer,
       .kernel = cast_kernel,
+      .row = cast_row,
       .vjp =
           [](const Call& call, const Tensor& g) {
             const bool passes = is_floating(call.dtype(0)) && is_floating(g.dtype());
@@ -169,6 +166,7 @@ void casts() {
             return Meta{dtype, call.shape(0)};
           },
       .kernel = cast_kernel,
+      .row = cast_row,
       .differentiable = false,
       .samples =
           [] {
@@ -325,7 +323,8 @@ Tensor cast(const Tensor& x, DType dtype, SourceLocation where) {
   if (from == dtype) return x;
   const CastAttributes attributes{dtype};
   const bool to_discrete = is_floating(from) && !is_floating(dtype);
-  return apply_op(to_discrete ? *cast_to_discrete_ : *cast_, {x}, &attributes, where);
+  detail::TensorImpl* const inputs[] = {x.get()};
+  return apply_op(to_discrete ? *cast_to_discrete_ : *cast_, inputs, 1, &attributes, where);
 }
 
 Tensor contiguous(const Tensor& x, SourceLocation where) {

@@ -125,7 +125,7 @@ TEST_CASE("breaking any derivative of any operator makes the battery fail and na
 
 TEST_CASE("the battery sees a wrong forward kernel") {
   OperatorDefinition op = copy_of("exp");
-  op.kernel = find_operator("expm1")->kernel;
+  op.row = find_operator("expm1")->row;
   const OperatorReport report = complete_check(op);
   CHECK_FALSE(report);
   CHECK(contains(report, "differs from the reference"));

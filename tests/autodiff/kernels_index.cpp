@@ -140,15 +140,17 @@ TEST_CASE("converting truncates, and what does not fit into int64 becomes its sm
   std::memcpy(from.data(), values, sizeof(values));
   Buffer<std::int64_t> whole(6);
   Buffer<bool> flag(6);
-  convert(whole.data(), 6, from.data());
-  convert(flag.data(), 6, from.data());
+  map(Convert<std::int64_t>{}, whole.data(), 6, from.data());
+  map(Convert<bool>{}, flag.data(), 6, from.data());
   const std::int64_t expected[] = {-2, 2, INT64_MIN, INT64_MIN, INT64_MIN, 0};
   for (int i = 0; i < 6; ++i) {
     CHECK(whole[i] == expected[i]);
     CHECK(flag[i] == (values[i] != 0));
   }
   Buffer<float> narrow(6);
-  convert(narrow.data(), {2, 3}, from.data(), {1, 2});
+  const double* const in[1] = {from.data()};
+  const Strides strides[1] = {{1, 2}};
+  map(Convert<float>{}, narrow.data(), {2, 3}, in, strides);
   CHECK(narrow[1] == inf);
   CHECK(narrow[3] == 2.7f);
 }

@@ -1,0 +1,94 @@
+// The kernel of all elementwise operators: shapes and strides here, the arithmetic in their row kernels.
+
+#include "autodiff/ops/elementwise.hpp"
+
+#include "autodiff/graph/elementwise.hpp"
+
+namespace wengert::ops {
+inline namespace WENGERT_ISA {
+namespace {
+
+using detail::TensorImpl;
+using kernels::first_slots;
+
+// A strided input, or one that repeats in other ways than a row does.
+[[gnu::noinline]] void run_strided(RowKernel kernel, const Call& call, TensorImpl& out) {
+  kernels::Nest nest{kernel,
+                     call.attributes,
+                     out.shape,
+                     out.data,
+                     static_cast<int>(item_size(out.dtype)),
+                     static_cast<int>(call.size()),
+                     {}};
+  Strides strides[RowOp::max_inputs];
+  for (std::uint32_t i = 0; i < call.size(); ++i) {
+    strides[i] = broadcast_strides(call.shape(i), call[i].strides, out.shape);
+    nest.in[i] = {call.inputs[i]->data, strides[i].begin(), static_cast<int>(item_size(call.dtype(i)))};
+  }
+  kernels::run_nest(nest);
+}
+
+// Single numbers and repeated rows, the calls of a small network, don't go through the general loop nest.
+[[gnu::noinline]] void run_repeated(RowKernel kernel, const Call& call, TensorImpl& out) {
+  std::byte* slots[1 + RowOp::max_inputs] = {out.data};
+  std::int64_t length = 0;  // of a repeated row
+  RowOp op = first_slots;
+  for (std::uint32_t i = 0; i < call.size(); ++i) {
+    const TensorImpl& x = call[i];
+    slots[1 + i] = x.data;
+    if (x.size == 1) {
+      op.repeated |= 1u << i;
+      continue;
+    }
+    if (!x.contiguous) return run_strided(kernel, call, out);
+    if (x.size == out.size) continue;
+    if (!ends_with(out.shape, x.shape) || (length != 0 && length != x.size))
+      return run_strided(kernel, call, out);
+    length = x.size;
+  }
+  op.attributes = call.attributes;
+  if (length == 0) return kernel(slots, op, 1, out.size);
+  std::int64_t pitch[1 + RowOp::max_inputs];
+  pitch[0] = length * static_cast<std::int64_t>(item_size(out.dtype));
+  for (std::uint32_t i = 0; i < call.size(); ++i)
+    pitch[1 + i] = call[i].size == out.size && out.size != 1
+                       ? length * static_cast<std::int64_t>(item_size(call.dtype(i)))
+                       : 0;
+  op.pitch = pitch;
+  kernel(slots, op, out.size / length, length);
+}
+
+// `count` is the number of inputs, or 0 when only the call knows it.
+template <std::uint32_t count>
+WENGERT_INLINE void run(RowKernel kernel, const Call& call, TensorImpl& out) {
+  const std::uint32_t n = count > 0 ? count : call.size();
+  std::byte* slots[1 + (count > 0 ? count : RowOp::max_inputs)];
+  slots[0] = out.data;
+  bool plain = call.attributes == nullptr;
+  for (std::uint32_t i = 0; i < n; ++i) {
+    plain &= call[i].contiguous & (call[i].size == out.size);
+    slots[1 + i] = call[i].data;
+    // The kernel reads these pointers one by one, at once: joined into one register to be stored, they would
+    // come late.
+    asm volatile("" ::: "memory");
+  }
+  if (out.size == 0) return;
+  if (!plain) return run_repeated(kernel, call, out);
+  kernel(slots, first_slots, 1, out.size);
+}
+
+template <std::uint32_t count>
+void kernel(const Call& call, TensorImpl& out) {
+  const RowKernel rows = call.op.row.kernel[static_cast<int>(call.dtype(0))];
+  if (rows == nullptr) detail::fail_element_type(call);
+  run<count>(rows, call, out);
+}
+
+}  // namespace
+
+void run_rows(RowKernel kernel, const Call& call, TensorImpl& out) { run<0>(kernel, call, out); }
+
+void elementwise() { detail::set_elementwise_kernels({kernel<0>, kernel<1>, kernel<2>, kernel<3>}); }
+
+}  // namespace WENGERT_ISA
+}  // namespace wengert::ops
