@@ -8,6 +8,8 @@
 #include <ostream>
 #include <typeinfo>
 
+#include "autodiff/ops/structure.hpp"
+
 namespace wengert::nn {
 
 /// What copies of a module share.
@@ -15,6 +17,7 @@ struct detail::ModuleState {
   std::string description;
   bool training = true;
   std::vector<NamedParameter> parameters;
+  std::vector<NamedBuffer> buffers;
   struct Child {
     std::string name;
     std::shared_ptr<ModuleState> state;
@@ -45,6 +48,7 @@ void check_name(const ModuleState& state, const std::string& name) {
     throw ValueError("Module", "'" + name + "' can't be a name: it is empty or contains a dot");
   const auto same = [&](const auto& entry) { return entry.name == name; };
   if (std::any_of(state.parameters.begin(), state.parameters.end(), same) ||
+      std::any_of(state.buffers.begin(), state.buffers.end(), same) ||
       std::any_of(state.children.begin(), state.children.end(), same))
     throw ValueError("Module", "the name '" + name + "' is taken");
 }
@@ -54,6 +58,14 @@ template <class F>
 void visit(const ModuleState& state, const std::string& prefix, F&& f) {
   for (const NamedParameter& p : state.parameters) f(p.parameter, prefix, p.name);
   for (const auto& child : state.children) visit(*child.state, prefix + child.name + '.', f);
+}
+
+void collect_buffers(const ModuleState& state, const std::string& prefix, std::vector<NamedBuffer>& out) {
+  for (const NamedBuffer& b : state.buffers)
+    if (std::none_of(out.begin(), out.end(),
+                     [&](const NamedBuffer& known) { return known.buffer == b.buffer; }))
+      out.push_back({prefix + b.name, b.buffer});
+  for (const auto& child : state.children) collect_buffers(*child.state, prefix + child.name + '.', out);
 }
 
 void collect(const ModuleState& state, Parameters& out) {
@@ -123,6 +135,13 @@ Parameter Module::register_parameter(const std::string& name, Parameter paramete
   return parameter;
 }
 
+Buffer Module::register_buffer(const std::string& name, Buffer buffer) {
+  check_name(*state_, name);
+  if (!buffer.defined()) throw ValueError("Module", "the buffer '" + name + "' is empty");
+  state_->buffers.push_back({name, buffer});
+  return buffer;
+}
+
 void Module::attach(const std::string& name, const Module& module) {
   check_name(*state_, name);
   if (reaches(*module.state_, state_.get()))
@@ -139,6 +158,12 @@ std::vector<NamedParameter> Module::named_parameters() const {
     seen.push_back(p);
     result.push_back({prefix + name, p});
   });
+  return result;
+}
+
+std::vector<NamedBuffer> Module::named_buffers() const {
+  std::vector<NamedBuffer> result;
+  collect_buffers(*state_, "", result);
   return result;
 }
 
@@ -159,7 +184,13 @@ void Module::to(DType dtype, SourceLocation where) {
   std::vector<Tensor> converted;
   converted.reserve(all.size());
   for (const Parameter& p : all) converted.push_back(p.converted(dtype, where));
+  std::vector<NamedBuffer> buffers = named_buffers();
+  std::erase_if(buffers, [](const NamedBuffer& b) { return !is_floating(b.buffer.value().dtype()); });
+  std::vector<Tensor> converted_buffers;
+  for (const NamedBuffer& b : buffers)
+    converted_buffers.push_back(Buffer::prepare(cast(b.buffer.value(), dtype, where)));
   for (std::size_t i = 0; i < all.size(); ++i) all[i].replace(std::move(converted[i]));
+  for (std::size_t i = 0; i < buffers.size(); ++i) buffers[i].buffer.replace(std::move(converted_buffers[i]));
 }
 
 void Module::train(bool on) { set_mode(*state_, on); }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "nn/buffer.hpp"
 #include "nn/parameter.hpp"
 
 namespace wengert::nn {
@@ -58,9 +59,11 @@ class Module {
   /// names are PyTorch's: "0.weight", "hidden.bias".
   std::vector<NamedParameter> named_parameters() const;
   Parameters parameters() const;
+  /// Every buffer once, in the same order and with names of the same kind: "1.running_mean".
+  std::vector<NamedBuffer> named_buffers() const;
   /// Number of elements of all parameters.
   std::int64_t parameter_count() const;
-  /// Converts all parameters to float32 or float64 (DTypeError for another type).
+  /// Converts all parameters and floating buffers to float32 or float64 (DTypeError for another type).
   void to(DType dtype, SourceLocation where = SourceLocation::current());
 
   /// Sets the mode of this and every module in it: Dropout drops only while training. New modules train.
@@ -77,9 +80,10 @@ class Module {
   explicit Module(std::string description = {});
   Module(const Module&) = default;
 
-  /// Makes a parameter or a module part of this one and returns it. Throws ValueError when the name is empty,
-  /// contains a dot or is taken, or when a module would contain itself.
+  /// Makes a parameter, a buffer or a module part of this one and returns it. Throws ValueError when the name
+  /// is empty, contains a dot or is taken, or when a module would contain itself.
   Parameter register_parameter(const std::string& name, Parameter parameter);
+  Buffer register_buffer(const std::string& name, Buffer buffer);
   template <std::derived_from<Module> M>
   M register_module(const std::string& name, M module) {
     attach(name, module);

@@ -5,6 +5,7 @@
 
 #include <fmt/core.h>
 
+#include "nn/buffer.hpp"
 #include "nn/data/dataset.hpp"
 #include "nn/data/idx.hpp"
 #include "nn/data/loader.hpp"
@@ -12,6 +13,8 @@
 #include "nn/initializers.hpp"
 #include "nn/layers/activations.hpp"
 #include "nn/layers/linear.hpp"
+#include "nn/layers/normalization.hpp"
+#include "nn/layers/residual.hpp"
 #include "nn/losses.hpp"
 #include "nn/module.hpp"
 #include "nn/optimizers/adam.hpp"

@@ -300,6 +300,7 @@ void save_safetensors(const NamedTensors& tensors, const std::string& path, cons
 void save_safetensors(const Module& module, const std::string& path, const Metadata& metadata) {
   NamedTensors tensors;
   for (const NamedParameter& p : module.named_parameters()) tensors.push_back({p.name, p.parameter.value()});
+  for (const NamedBuffer& b : module.named_buffers()) tensors.push_back({b.name, b.buffer.value()});
   save_safetensors(tensors, path, metadata);
 }
 
@@ -317,29 +318,36 @@ void load_safetensors(const Module& module, const std::string& path) {
   const Reader file(path);
   const Header header = read_header(file);
   const std::vector<NamedParameter> parameters = module.named_parameters();
-  const auto entry_of = [&](const std::string& name) {
-    return std::find_if(header.entries.begin(), header.entries.end(),
-                        [&](const Entry& e) { return e.name == name; });
-  };
+  const std::vector<NamedBuffer> buffers = module.named_buffers();
+  NamedTensors wanted;
+  for (const NamedParameter& p : parameters) wanted.push_back({p.name, p.parameter.value()});
+  for (const NamedBuffer& b : buffers) wanted.push_back({b.name, b.buffer.value()});
   std::vector<const Entry*> entries;
-  for (const NamedParameter& p : parameters) {
-    const auto entry = entry_of(p.name);
+  for (const NamedTensor& t : wanted) {
+    const auto entry = std::find_if(header.entries.begin(), header.entries.end(),
+                                    [&](const Entry& e) { return e.name == t.name; });
     if (entry == header.entries.end())
-      file.fail(
-          fmt::format("has no tensor \"{}\", the module needs {}", p.name, describe(p.parameter.value())));
-    if (entry->dtype != p.parameter.dtype() || !(entry->shape == p.parameter.shape()))
-      file.fail(fmt::format("tensor \"{}\" is {}, the module has {}", p.name,
-                            describe(entry->dtype, entry->shape), describe(p.parameter.value())));
+      file.fail(fmt::format("has no tensor \"{}\", the module needs {}", t.name, describe(t.tensor)));
+    if (entry->dtype != t.tensor.dtype() || !(entry->shape == t.tensor.shape()))
+      file.fail(fmt::format("tensor \"{}\" is {}, the module has {}", t.name,
+                            describe(entry->dtype, entry->shape), describe(t.tensor)));
     entries.push_back(&*entry);
   }
   for (const Entry& entry : header.entries)
     if (std::find(entries.begin(), entries.end(), &entry) == entries.end())
-      file.fail(fmt::format("tensor \"{}\" is not a parameter of the module", entry.name));
+      file.fail(fmt::format("tensor \"{}\" is not a parameter or buffer of the module", entry.name));
 
   std::vector<Tensor> values;
-  for (const Entry* entry : entries)
-    values.push_back(Parameter::prepare(read_tensor(file, *entry, header.data_start)));
-  for (std::size_t i = 0; i < values.size(); ++i) parameters[i].parameter.replace(std::move(values[i]));
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    Tensor value = read_tensor(file, *entries[i], header.data_start);
+    values.push_back(i < parameters.size() ? Parameter::prepare(std::move(value)) : std::move(value));
+  }
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (i < parameters.size())
+      parameters[i].parameter.replace(std::move(values[i]));
+    else
+      buffers[i - parameters.size()].buffer.replace(std::move(values[i]));
+  }
 }
 
 }  // namespace wengert::nn

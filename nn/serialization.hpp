@@ -31,13 +31,13 @@ using Metadata = std::vector<MetadataEntry>;
 /// Errors are FileError and name the file. Saving writes a temporary file in the same folder, makes it
 /// durable and renames it: a file that is there is replaced by a whole one or not at all.
 
-/// Saves all parameters under their names.
+/// Saves all parameters and buffers under their names.
 void save_safetensors(const Module& module, const std::string& path, const Metadata& metadata = {});
 /// Saves tensors. Throws ValueError for a name that comes twice, is "__metadata__" or is not UTF-8.
 void save_safetensors(const NamedTensors& tensors, const std::string& path, const Metadata& metadata = {});
 
-/// Sets all parameters from a file that has exactly them: same names, shapes and element types. Nothing has
-/// changed when it throws.
+/// Sets all parameters and buffers from a file that has exactly them: same names, shapes and element types.
+/// Nothing has changed when it throws.
 void load_safetensors(const Module& module, const std::string& path);
 /// Every tensor of a file, in the order of their names; `metadata` receives the texts when given.
 NamedTensors load_safetensors(const std::string& path, Metadata* metadata = nullptr);

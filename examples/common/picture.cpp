@@ -66,7 +66,7 @@ wengert::Tensor Field::places(double low, double high, int n, wengert::DType dty
 Panel::Panel(const std::string& title, const std::string& x_label, const std::string& y_label) {
   commands_ = fmt::format(
       "reset\nset border 3 lc '#555555'\nset tics nomirror out scale 0.6\nset xtics offset 0,0.3\nset grid lw 1 dt 1 lc '#dddddd'\n"
-      "set key spacing 1.15 samplen 1.8\nset style fill solid 0.85 noborder\n"
+      "set clip two\nset key spacing 1.15 samplen 1.8\nset style fill solid 0.85 noborder\n"
       "set title {} offset 0,-0.3\nset xlabel {} offset 0,0.9\nset ylabel {} offset 1,0\n",
       quoted(title), quoted(x_label), quoted(y_label));
 }
