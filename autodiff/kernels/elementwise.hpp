@@ -68,8 +68,9 @@ WENGERT_INLINE void short_rows(std::byte* const* slots, const RowOp& op, std::in
     Register<Out, T>(f(read(std::integral_constant<int, I>{}, std::get<I>(in), Register<In, T>())...))
         .store(out);
     if (r >= rows) return;
-    out = moved(out, op.pitch[0]);
-    ((std::get<I>(in) = moved(std::get<I>(in), op.pitch[1 + I])), ...);
+    const std::int64_t* const pitch = static_cast<const PitchedRowOp&>(op).pitch;
+    out = moved(out, pitch[0]);
+    ((std::get<I>(in) = moved(std::get<I>(in), pitch[1 + I])), ...);
   }
 }
 
@@ -102,8 +103,9 @@ template <class F, class T, class Out, class... In, int... I>
       }
     }
     if (r >= rows) return;
-    out = moved(out, op.pitch[0]);
-    ((std::get<I>(in) = moved(std::get<I>(in), op.pitch[1 + I])), ...);
+    const std::int64_t* const pitch = static_cast<const PitchedRowOp&>(op).pitch;
+    out = moved(out, pitch[0]);
+    ((std::get<I>(in) = moved(std::get<I>(in), pitch[1 + I])), ...);
   }
 }
 
@@ -125,8 +127,8 @@ template <class F, class Out, class... In>
 }
 
 template <class F, class Out, class... In, int... I>
-WENGERT_INLINE void plain(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t n,
-                          std::integer_sequence<int, I...>) {
+[[gnu::noinline]] void plain_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t n,
+                                  std::integer_sequence<int, I...>) {
   constexpr int chunk = 256;  // elements of a repeated operand side by side, so that one loop serves all
   alignas(64) std::byte copies[sizeof...(I)][chunk * 8];
   Stored<Out>* out = reinterpret_cast<Stored<Out>*>(slots[op.out]);
@@ -150,9 +152,18 @@ WENGERT_INLINE void plain(std::byte* const* slots, const RowOp& op, std::int64_t
       }
     }
     if (r >= rows) return;
-    out = moved(out, op.pitch[0]);
-    ((in[I] = moved(in[I], op.pitch[1 + I])), ...);
+    const std::int64_t* const pitch = static_cast<const PitchedRowOp&>(op).pitch;
+    out = moved(out, pitch[0]);
+    ((in[I] = moved(in[I], pitch[1 + I])), ...);
   }
+}
+
+template <class F, class Out, class... In, int... I>
+WENGERT_INLINE void plain(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t n,
+                          std::integer_sequence<int, I...> all) {
+  if (rows != 1 || op.repeated != 0) return plain_rows<F, Out, In...>(slots, op, rows, n, all);
+  plain_row<F, Out, In...>(reinterpret_cast<Stored<Out>*>(slots[op.out]), n,
+                           reinterpret_cast<const Stored<In>*>(slots[op.in[I]])...);
 }
 
 }  // namespace elementwise

@@ -17,7 +17,7 @@ namespace wengert::kernels {
 inline namespace WENGERT_ISA {
 
 /// The result in the first buffer of a table, the inputs in the next ones.
-inline constexpr RowOp first_slots{nullptr, nullptr, 0, {1, 2, 3, 4, 5, 6, 7, 8}, 0, nullptr};
+inline constexpr RowOp first_slots{nullptr, nullptr, 0, {1, 2, 3, 4, 5, 6, 7, 8}, 0};
 
 /// A row kernel over a contiguous output of `shape`.
 struct Nest {
@@ -68,7 +68,7 @@ inline void copy_tile(std::byte* to, const std::byte* from, int item, std::int64
 
 /// Two axes of the output: `rows` rows of `n` elements.
 struct Block {
-  RowOp op = first_slots;
+  PitchedRowOp op{first_slots, nullptr};
   std::byte* slots[1 + RowOp::max_inputs];
   std::int64_t pitch[1 + RowOp::max_inputs];  ///< bytes between rows
   std::int64_t rows, n;

@@ -15,7 +15,9 @@ struct RowOp;
 /// Computes one tile. `slots` is a table of buffers; the operation names its operands by position in it.
 /// The tile is `rows` rows of `cols` elements, contiguous and row-major; in a reduction, a softmax or
 /// take_along_axis `cols` is the length of a row of the full operand, in one_hot the depth. Every buffer may
-/// be read and written to the next multiple of 64 bytes after its end, as any buffer of a tensor may.
+/// be read and written to the next multiple of 64 bytes after its end, as any buffer of a tensor may. The
+/// result overlaps no input, but that of an elementwise operator may take the place of an input whose
+/// elements have its size.
 using RowKernel = void (*)(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t cols);
 
 /// One operation of a chain.
@@ -27,8 +29,12 @@ struct RowOp {
   std::uint32_t out = 0;             ///< position of the result in the table of buffers
   std::uint32_t in[max_inputs] = {};
   std::uint32_t repeated = 0;  ///< elementwise: bit i, input i is a single element used for all
-  /// Elementwise, with more than one row: bytes from a row to the next, of the result and then of the inputs.
-  /// The row of a bias has 0. Rows are written in order, the last vector of each in full.
+};
+
+/// What an elementwise row kernel gets with more than one row, each at a distance of its own.
+struct PitchedRowOp : RowOp {
+  /// Bytes from a row to the next: of the result, then of the inputs (0 for a bias). Rows are written in
+  /// order, the last vector of each in full.
   const std::int64_t* pitch = nullptr;
 };
 
@@ -37,8 +43,8 @@ struct RowRule {
   /// By element type of input `data_input`.
   RowKernel kernel[4] = {};
   std::uint8_t data_input = 0;  ///< 1 for `where`, whose input 0 is the condition
-  /// out[i] = f(in0[i], ...): called with rows = 1 and cols elements, at least one, or with pitches; inputs
-  /// are full or `repeated`.
+  /// out[i] = f(in0[i], ...): called with rows = 1 and cols elements, at least one, or with a
+  /// PitchedRowOp; inputs are full or `repeated`.
   bool elementwise = false;
   /// Not elementwise: whether this call works on whole rows, all leading axes of the data counted as rows and
   /// the last one as columns.

@@ -32,7 +32,7 @@ using kernels::first_slots;
 [[gnu::noinline]] void run_repeated(RowKernel kernel, const Call& call, TensorImpl& out) {
   std::byte* slots[1 + RowOp::max_inputs] = {out.data};
   std::int64_t length = 0;  // of a repeated row
-  RowOp op = first_slots;
+  PitchedRowOp op{first_slots, nullptr};
   for (std::uint32_t i = 0; i < call.size(); ++i) {
     const TensorImpl& x = call[i];
     slots[1 + i] = x.data;
