@@ -288,15 +288,17 @@ void check_errors(Battery& b, const Samples& samples) {
   }
   if (samples.list().empty()) return;
   const Sample& sample = samples.list().front();
-  if (b.op.max_inputs > 0) b.run("errors", "an empty tensor", [&] {
-    Tensors inputs = sample.inputs;
-    inputs[0] = Tensor();
-    expect_error(b, inputs, sample.attribute_data(), "empty tensor");
-  });
+  if (b.op.max_inputs > 0)
+    b.run("errors", "an empty tensor", [&] {
+      Tensors inputs = sample.inputs;
+      inputs[0] = Tensor();
+      expect_error(b, inputs, sample.attribute_data(), "empty tensor");
+    });
   b.run("errors", "too many tensors", [&] {
     if (b.op.max_inputs > 16) return;
     Tensors inputs;
-    for (int i = 0; i <= b.op.max_inputs; ++i) inputs.push_back(b.op.max_inputs > 0 ? sample.inputs[0] : zeros({}));
+    for (int i = 0; i <= b.op.max_inputs; ++i)
+      inputs.push_back(b.op.max_inputs > 0 ? sample.inputs[0] : zeros({}));
     expect_error(b, inputs, sample.attribute_data(), "got " + std::to_string(b.op.max_inputs + 1));
   });
   if (b.op.elementwise && b.op.max_inputs > 1)

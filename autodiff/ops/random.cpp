@@ -150,9 +150,10 @@ void random() {
             check_lengths(call, a.shape);
             return Meta{DType::bool_, a.shape};
           },
-      .kernel = [](const Call& call, detail::TensorImpl& out) {
-        wengert::random::draw_bernoulli(out, call.attrs<BernoulliAttributes>().p);
-      },
+      .kernel =
+          [](const Call& call, detail::TensorImpl& out) {
+            wengert::random::draw_bernoulli(out, call.attrs<BernoulliAttributes>().p);
+          },
       .differentiable = false,
       .draws = true,
       .samples =
@@ -225,9 +226,7 @@ void random() {
       .samples =
           [] { return Samples().with({}, PermutationAttributes{20}).with({}, PermutationAttributes{0}); },
       .errors =
-          [] {
-            return Samples().with({}, PermutationAttributes{-1}).fails_with("a negative count: -1");
-          },
+          [] { return Samples().with({}, PermutationAttributes{-1}).fails_with("a negative count: -1"); },
   });
 }
 
