@@ -28,10 +28,10 @@ Run train(bool captured, const MakeOptimizer& make, DType dtype, bool dropout = 
   const Tensor x = random::normal({20, 6}, 0.0, 1.0, dtype), y = random::integers(0, 5, {20});
   const nn::Dropout drop(0.25);
   const auto optimizer = make(p);
-  auto f = [&](const Tensor& x, const Tensor& y) {
-    Tensor h = tanh(matmul(x, p[0].value()) + p[1].value());
+  auto f = [&](const Tensor& in, const Tensor& labels) {
+    Tensor h = tanh(matmul(in, p[0].value()) + p[1].value());
     if (dropout) h = drop(h);
-    const Tensor loss = nn::cross_entropy(matmul(h, p[2].value()) + p[3].value(), y);
+    const Tensor loss = nn::cross_entropy(matmul(h, p[2].value()) + p[3].value(), labels);
     optimizer->step(gradients(loss, p));
     return loss;
   };
@@ -116,7 +116,7 @@ TEST_CASE("a captured step that throws leaves every parameter as it was") {
 
 TEST_CASE("ignored labels weigh nothing in a captured loss") {
   const Tensor z = random::normal({6, 4}), y = tensor({0, -100, 2, 3, -100, 1});
-  auto f = [](const Tensor& z, const Tensor& y) { return nn::cross_entropy(z, y); };
+  auto f = [](const Tensor& logits, const Tensor& labels) { return nn::cross_entropy(logits, labels); };
   auto g = capture(f);
   CHECK(g(z, y).item<double>() == doctest::Approx(f(z, y).item<double>()).epsilon(1e-6));
 }
