@@ -1,24 +1,21 @@
 #pragma once
 
-#include <string>
 #include <type_traits>
 
-#include "autodiff/tensor/error.hpp"
 #include "autodiff/tensor/tensor.hpp"
 
 namespace wengert::detail {
+
+[[noreturn]] void fail_argument_count(const char* caller, int expected, std::size_t inputs,
+                                      const SourceLocation& where);
 
 /// f called with the tensors of a list, for an f that takes one tensor, two, three, or a Tensors.
 /// Throws ValueError in the name of `caller` when their number is another one.
 template <class F>
 Tensor call_with(F& f, const Tensors& in, const char* caller, const SourceLocation& where = {}) {
   using T = const Tensor&;
-  const auto expect = [&](std::size_t count) {
-    if (in.size() != count)
-      throw ValueError(caller,
-                       "f takes " + std::to_string(count) + " tensors but there are " +
-                           std::to_string(in.size()) + " inputs",
-                       where);
+  const auto expect = [&](int count) {
+    if (in.size() != static_cast<std::size_t>(count)) fail_argument_count(caller, count, in.size(), where);
   };
   if constexpr (std::is_invocable_r_v<Tensor, F&, T>) {
     expect(1);

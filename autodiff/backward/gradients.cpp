@@ -1,5 +1,6 @@
 #include "autodiff/backward/gradients.hpp"
 
+#include "autodiff/backward/callable.hpp"
 #include "autodiff/backward/walk.hpp"
 #include "autodiff/graph/apply.hpp"
 #include "autodiff/ops/ops.hpp"
@@ -28,69 +29,50 @@ Tensors reverse(const Tensor& y, const Tensors& wrt, const GradientOptions& opti
       throw GraphError("gradients", "tensor " + std::to_string(i) + " of wrt is empty", where);
   check_cotangent(y, options, where);
 
-  detail::Walk walk = detail::Walk::take();
-  walk.collect(y.impl(), wrt.begin(), wrt.size(), stop);
-  const std::size_t count = walk.nodes.size();
-
-  // Only nodes between y and wrt take part.
-  constexpr unsigned char on_the_way = 1, is_end = 2;
-  std::vector<unsigned char> state(count, 0);
-  for (std::int32_t end : walk.ends)
-    if (end >= 0) state[static_cast<std::size_t>(end)] = on_the_way | is_end;
-  for (std::size_t i = 0; i < count; ++i)
-    for (std::uint32_t e = walk.first_edge[i]; e < walk.first_edge[i + 1]; ++e)
-      if (walk.edges[e] >= 0) state[i] |= state[static_cast<std::size_t>(walk.edges[e])] & on_the_way;
+  std::unique_ptr<detail::Walk> walk = detail::Walk::take();
+  walk->collect(y.impl(), wrt.begin(), wrt.size(), stop);
+  auto& nodes = walk->nodes;
 
   detail::ScopedFlag recording(detail::recording.enabled, options.create_graph);
-  std::vector<Tensor> cotangents(count);
-  if (count > 0 && walk.nodes.back() == y.get())
-    cotangents.back() = options.cotangent.defined() ? options.cotangent : ones_like(y);
-  else if (count > 0 && stop)
-    for (std::size_t i = 0; i < count; ++i)
-      if (walk.nodes[i] == y.get())
-        cotangents[i] = options.cotangent.defined() ? options.cotangent : ones_like(y);
-
-  for (std::size_t i = count; i-- > 0;) {
-    const std::uint32_t first = walk.first_edge[i];
-    const std::uint32_t last = walk.first_edge[i + 1];
-    if (!cotangents[i].defined() || !(state[i] & on_the_way) || first == last) continue;
-    const Tensor cotangent = state[i] & is_end ? cotangents[i] : std::move(cotangents[i]);
-    Call call = walk.call(i);
-    call.wanted = 0;
-    const auto wanted = [&](std::uint32_t e) {
-      return walk.edges[e] >= 0 && (state[static_cast<std::size_t>(walk.edges[e])] & on_the_way) != 0;
-    };
-    for (std::uint32_t e = first; e < last; ++e)
-      if (wanted(e)) call.wanted |= 1u << std::min(e - first, 31u);
-    const auto accumulate = [&](std::uint32_t e, Tensor part) {
-      Tensor& sum = cotangents[static_cast<std::size_t>(walk.edges[e])];
+  if (walk->root >= 0)
+    nodes[static_cast<std::size_t>(walk->root)].value =
+        options.cotangent.defined() ? options.cotangent : ones_like(y);
+  for (std::size_t i = nodes.size(); i-- > 0;) {
+    detail::Walk::Node& node = nodes[i];
+    if (node.wanted == 0 || !node.value.defined()) continue;
+    const Tensor cotangent = node.is_end ? node.value : std::move(node.value);
+    const Call call = node.call();
+    const std::int32_t* edges = walk->edges.data() + node.first_edge;
+    const auto accumulate = [&](std::uint32_t input, Tensor&& part) {
+      Tensor& sum = nodes[static_cast<std::size_t>(edges[input])].value;
       sum = sum.defined() ? add(Operand(sum, call.where), part) : std::move(part);
     };
     if (!call.op.derivatives.empty()) {  // most nodes: without a list of parts
-      for (std::uint32_t e = first; e < last; ++e)
-        if (wanted(e)) accumulate(e, detail::elementwise_vjp(call, e - first, cotangent));
+      for (std::uint32_t k = 0; k < call.count; ++k)
+        if (edges[k] >= 0) accumulate(k, detail::elementwise_vjp(call, k, cotangent));
       continue;
     }
     Tensors parts = detail::vjp_of(call, cotangent);
-    for (std::uint32_t e = first; e < last; ++e)
-      if (wanted(e) && parts[e - first].defined()) accumulate(e, std::move(parts[e - first]));
+    for (std::uint32_t k = 0; k < call.count; ++k)
+      if (edges[k] >= 0 && parts[k].defined()) accumulate(k, std::move(parts[k]));
   }
 
   Tensors result;
   result.reserve(wrt.size());
   for (std::size_t i = 0; i < wrt.size(); ++i) {
-    const std::int32_t end = walk.ends[i];
-    if (end >= 0 && cotangents[static_cast<std::size_t>(end)].defined()) {
-      result.push_back(cotangents[static_cast<std::size_t>(end)]);
-    } else {
-      if (options.unused == Unused::error)
-        throw GraphError("gradients",
-                         "y does not depend on tensor " + std::to_string(i) + " of wrt, " + describe(wrt[i]),
-                         where);
-      result.push_back(zeros_like(wrt[i]));
+    const std::int32_t end = walk->ends[i];
+    const Tensor* sum = end < 0 ? nullptr : &nodes[static_cast<std::size_t>(end)].value;
+    if (sum != nullptr && sum->defined()) {
+      result.push_back(*sum);
+      continue;
     }
+    if (options.unused == Unused::error)
+      throw GraphError("gradients",
+                       "y does not depend on tensor " + std::to_string(i) + " of wrt, " + describe(wrt[i]),
+                       where);
+    result.push_back(zeros_like(wrt[i]));
   }
-  std::move(walk).give_back();
+  detail::Walk::give_back(std::move(walk));
   return result;
 }
 
@@ -103,6 +85,20 @@ Tensors gradients(const Tensor& y, const Tensors& wrt, const GradientOptions& op
 Tensors detail::gradients_up_to(const Tensor& y, const Tensors& wrt, const GradientOptions& options,
                                 const SourceLocation& where) {
   return reverse(y, wrt, options, where, true);
+}
+
+void detail::fail_gradient_count(std::size_t asked, std::size_t tensors, const SourceLocation& where) {
+  throw ValueError(
+      "gradients",
+      "asked for " + std::to_string(asked) + " gradients of " + std::to_string(tensors) + " tensors", where);
+}
+
+void detail::fail_argument_count(const char* caller, int expected, std::size_t inputs,
+                                 const SourceLocation& where) {
+  throw ValueError(
+      caller,
+      "f takes " + std::to_string(expected) + " tensors but there are " + std::to_string(inputs) + " inputs",
+      where);
 }
 
 }  // namespace wengert

@@ -34,15 +34,16 @@ struct GradientOptions {
 Tensors gradients(const Tensor& y, const Tensors& wrt, const GradientOptions& options = {},
                   SourceLocation where = SourceLocation::current());
 
+namespace detail {
+[[noreturn]] void fail_gradient_count(std::size_t asked, std::size_t tensors, const SourceLocation& where);
+}  // namespace detail
+
 /// The same as an array: auto [dw, db] = gradients<2>(loss, {w, b});
 /// Throws ValueError when `wrt` does not have N tensors.
 template <std::size_t N>
 std::array<Tensor, N> gradients(const Tensor& y, const Tensors& wrt, const GradientOptions& options = {},
                                 SourceLocation where = SourceLocation::current()) {
-  if (wrt.size() != N)
-    throw ValueError(
-        "gradients",
-        "asked for " + std::to_string(N) + " gradients of " + std::to_string(wrt.size()) + " tensors", where);
+  if (wrt.size() != N) detail::fail_gradient_count(N, wrt.size(), where);
   Tensors all = gradients(y, wrt, options, where);
   std::array<Tensor, N> result;
   for (std::size_t i = 0; i < N; ++i) result[i] = std::move(all[i]);

@@ -94,7 +94,8 @@ Tensor elementwise_vjp(const Call& call, std::uint32_t i, const Tensor& cotangen
     if (derivative.reads >> call.size() & 1) inputs[count++] = call.result;
     part = apply_op(*derivative.fused_vjp, inputs, count, nullptr, call.where);
   }
-  return part.shape() == call.shape(i) ? part : sum_to(part, call.shape(i), call.where);
+  if (part.shape() != call.shape(i)) part = sum_to(part, call.shape(i), call.where);
+  return part;
 }
 
 Tensors vjp_of(const Call& call, const Tensor& cotangent) {

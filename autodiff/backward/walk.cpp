@@ -1,85 +1,117 @@
 #include "autodiff/backward/walk.hpp"
 
+#include <algorithm>
 #include <mutex>
 
 namespace wengert::detail {
 namespace {
 
-struct Frame {
-  TensorImpl* node;
-  std::uint32_t next_input;
-};
-
 std::mutex walk_mutex;          // guards the scratch fields of all nodes
 std::uint64_t walk_number = 0;  // guarded by it
 
-thread_local std::vector<Walk> spare_walks;
-thread_local std::vector<Frame> stack;
+thread_local std::vector<std::unique_ptr<Walk>> spare_walks;
+
+constexpr auto outside = static_cast<std::uint32_t>(-1);
 
 }  // namespace
 
-void Walk::collect(TensorImpl& y, const Tensor* ends_begin, std::size_t ends_count, bool stop) {
-  nodes.clear();
-  first_edge.clear();
-  edges.clear();
-  ends.assign(ends_count, -1);
-  stack.clear();
-
-  std::lock_guard lock(walk_mutex);
-  const std::uint64_t number = ++walk_number;
-  const auto finish = [&](TensorImpl* node, bool with_edges) {
-    node->slot = static_cast<std::uint32_t>(nodes.size());
-    nodes.push_back(node);
-    first_edge.push_back(static_cast<std::uint32_t>(edges.size()));
-    if (!with_edges) return;
-    if (node->op != nullptr && node->input_count == 0)
-      throw GraphError(node->op->name,
-                       "was computed by a captured function and has no history: call gradients() inside of "
-                       "the function",
-                       node->where);
-    for (std::uint32_t i = 0; i < node->input_count; ++i) {
-      const TensorImpl* input = node->inputs[i];
-      edges.push_back(input->requires_grad ? static_cast<std::int32_t>(input->slot) : -1);
-    }
-  };
-  if (stop)
-    for (std::size_t i = 0; i < ends_count; ++i) {
-      TensorImpl* end = ends_begin[i].get();
-      if (end->walk == number) continue;
-      end->walk = number;
-      finish(end, false);
-    }
-  if (y.requires_grad && y.walk != number) {
-    y.walk = number;
-    stack.push_back({&y, 0});
-  }
-  while (!stack.empty()) {
-    Frame& top = stack.back();
-    if (top.next_input == top.node->input_count) {
-      finish(top.node, true);
-      stack.pop_back();
-      continue;
-    }
-    TensorImpl* input = top.node->inputs[top.next_input++];
-    if (!input->requires_grad || input->walk == number) continue;
-    input->walk = number;
-    stack.push_back({input, 0});
-  }
-  first_edge.push_back(static_cast<std::uint32_t>(edges.size()));
-  for (std::size_t i = 0; i < ends_count; ++i)
-    if (ends_begin[i].get()->walk == number) ends[i] = static_cast<std::int32_t>(ends_begin[i].get()->slot);
+inline void Walk::place(TensorImpl* node, std::uint32_t first_edge, std::uint32_t wanted, bool is_end) {
+  node->slot = static_cast<std::uint32_t>(nodes.size());
+  nodes.push_back({node, first_edge, wanted, is_end, {}});
 }
 
-Walk Walk::take() {
-  if (spare_walks.empty()) return {};
-  Walk walk = std::move(spare_walks.back());
+// A leaf has its place if it is asked for.
+inline void Walk::finish_leaf(TensorImpl* leaf, bool keep, bool is_end) {
+  if (leaf->op != nullptr)
+    throw GraphError(leaf->op->name,
+                     "was computed by a captured function and has no history: call gradients() inside of "
+                     "the function",
+                     leaf->where);
+  if (keep)
+    place(leaf, 0, 0, is_end);
+  else
+    leaf->slot = outside;
+}
+
+// A node has its place behind its inputs, or outside when none of them leads to an end.
+inline void Walk::finish(TensorImpl* node, bool keep, bool is_end) {
+  const auto first = static_cast<std::uint32_t>(edges.size());
+  const std::uint32_t count = node->input_count;
+  std::uint32_t wanted = 0;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const TensorImpl* input = node->inputs[i];
+    const std::uint32_t slot = input->requires_grad ? input->slot : outside;
+    edges.push_back(static_cast<std::int32_t>(slot));
+    if (slot != outside) wanted |= 1u << std::min(i, 31u);
+  }
+  if (wanted != 0 || keep) return place(node, first, wanted, is_end);
+  edges.resize(first);
+  node->slot = outside;
+}
+
+void Walk::collect(TensorImpl& y, const Tensor* ends_begin, std::size_t ends_count, bool stop,
+                   bool everything) {
+  nodes.clear();
+  edges.clear();
+  ends.assign(ends_count, -1);
+  stack_.clear();
+  root = -1;
+
+  // Nobody else can walk while there is one thread.
+  std::unique_lock lock(walk_mutex, std::defer_lock);
+  if (!single_threaded()) lock.lock();
+  // Scratch fields hold the number of the last walk that came by: `seen`, or before that, for ends, `end`.
+  const std::uint64_t end = ++walk_number, seen = ++walk_number;
+  for (std::size_t i = 0; i < ends_count; ++i) {
+    TensorImpl* impl = ends_begin[i].get();
+    if (impl->walk == seen) continue;
+    impl->walk = stop ? seen : end;
+    if (stop) place(impl, 0, 0, true);
+  }
+  const auto enter = [&](TensorImpl* node) {
+    const bool is_end = node->walk == end;
+    node->walk = seen;
+    if (node->input_count == 0)
+      finish_leaf(node, is_end || everything, is_end);
+    else
+      stack_.push_back({node, 0, is_end});
+  };
+  if (y.requires_grad && y.walk != seen) enter(&y);
+  while (!stack_.empty()) {
+    Frame& top = stack_.back();
+    TensorImpl* const node = top.node;
+    TensorImpl* next = nullptr;
+    for (std::uint32_t i = top.next_input; i < node->input_count; ++i) {
+      TensorImpl* input = node->inputs[i];
+      if (!input->requires_grad || input->walk == seen) continue;
+      top.next_input = i + 1;
+      next = input;
+      break;
+    }
+    if (next != nullptr) {
+      enter(next);
+    } else {
+      finish(node, top.is_end || everything, top.is_end);
+      stack_.pop_back();
+    }
+  }
+  for (std::size_t i = 0; i < ends_count; ++i)
+    if (const TensorImpl* impl = ends_begin[i].get(); impl->walk == seen)
+      ends[i] = static_cast<std::int32_t>(impl->slot);
+  if (y.walk == seen) root = static_cast<std::int32_t>(y.slot);
+}
+
+std::unique_ptr<Walk> Walk::take() {
+  if (spare_walks.empty()) return std::make_unique<Walk>();
+  std::unique_ptr<Walk> walk = std::move(spare_walks.back());
   spare_walks.pop_back();
   return walk;
 }
 
-void Walk::give_back() && {
+void Walk::give_back(std::unique_ptr<Walk> walk) {
   constexpr std::size_t worth_keeping = 1 << 16;
-  if (nodes.capacity() <= worth_keeping) spare_walks.push_back(std::move(*this));
+  walk->nodes.clear();
+  if (walk->nodes.capacity() <= worth_keeping) spare_walks.push_back(std::move(walk));
 }
 
 }  // namespace wengert::detail

@@ -1,33 +1,55 @@
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "autodiff/graph/operator.hpp"
 
 namespace wengert::detail {
 
-/// The recorded nodes that a tensor depends on, as a flat list in the order of computation (inputs before
-/// results): Wengert's list. Edges are positions in the list, -1 for inputs that are constants.
+/// The recorded nodes between some tensors, the ends, and y, as a flat list in the order of computation
+/// (inputs before results): Wengert's list. Nodes that depend on no end are left out.
 struct Walk {
-  std::vector<TensorImpl*> nodes;
-  std::vector<std::uint32_t> first_edge;  ///< one more entry than nodes
+  struct Node {
+    TensorImpl* impl;
+    std::uint32_t first_edge;  ///< of one edge an input
+    std::uint32_t wanted;  ///< bit i: input i is in the list (bit 31 speaks for all from 31 on); 0: a leaf
+    bool is_end;
+    Tensor value;  ///< what is carried along the list: a cotangent or a tangent
+
+    /// The Call that it was made with.
+    Call call() const {
+      return Call{*impl->op, impl->inputs, impl->input_count, impl->attributes, impl->where, impl, wanted};
+    }
+  };
+  std::vector<Node> nodes;
+  /// The position of each input in the list, -1 for those that are not in it.
   std::vector<std::int32_t> edges;
-  /// Position of each `ends` tensor in the list, -1 for those that `y` does not depend on.
+  /// The position of each end, -1 for those that y does not depend on.
   std::vector<std::int32_t> ends;
+  /// That of y, -1 when it depends on no end.
+  std::int32_t root = -1;
 
-  /// Collects what `y` depends on. The walk does not go beyond the tensors of `ends` when `stop` is set.
+  /// Collects what lies between; with `everything`, all that y was recorded from. The walk does not go beyond
+  /// the ends when `stop` is set: they stand first in the list then, whether y depends on them or not.
   /// Iterative: a chain of a million nodes needs no deep stack. Safe while other threads walk the same graph.
-  void collect(TensorImpl& y, const Tensor* ends_begin, std::size_t ends_count, bool stop);
+  void collect(TensorImpl& y, const Tensor* ends_begin, std::size_t ends_count, bool stop,
+               bool everything = false);
 
-  /// The Call that node i was made with.
-  Call call(std::size_t i) const {
-    const TensorImpl& n = *nodes[i];
-    return Call{*n.op, n.inputs, n.input_count, n.attributes, n.where, nodes[i]};
-  }
+  /// Walks are kept per thread: small graphs are walked often. Nested walks get their own.
+  static std::unique_ptr<Walk> take();
+  static void give_back(std::unique_ptr<Walk> walk);
 
-  /// Lists are kept per thread: small graphs are walked often. Nested walks get their own.
-  static Walk take();
-  void give_back() &&;
+ private:
+  struct Frame {
+    TensorImpl* node;
+    std::uint32_t next_input;
+    bool is_end;
+  };
+  void place(TensorImpl* node, std::uint32_t first_edge, std::uint32_t wanted, bool is_end);
+  void finish_leaf(TensorImpl* leaf, bool keep, bool is_end);
+  void finish(TensorImpl* node, bool keep, bool is_end);
+  std::vector<Frame> stack_;
 };
 
 /// J^T of one call applied to a cotangent: by the operator's rule, its elementwise derivatives, or its

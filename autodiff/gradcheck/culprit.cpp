@@ -17,10 +17,10 @@ GradcheckReport check_call(const OperatorDefinition& op, const Tensors& inputs, 
 std::vector<GradcheckCulprit> find_culprits(const Tensors& roots, const GradcheckOptions& options) {
   std::vector<TensorImpl*> nodes;
   for (const Tensor& root : roots) {
-    Walk walk = Walk::take();
-    walk.collect(root.impl(), nullptr, 0, false);
-    nodes.insert(nodes.end(), walk.nodes.begin(), walk.nodes.end());
-    std::move(walk).give_back();
+    std::unique_ptr<Walk> walk = Walk::take();
+    walk->collect(root.impl(), nullptr, 0, false, true);
+    for (const Walk::Node& node : walk->nodes) nodes.push_back(node.impl);
+    Walk::give_back(std::move(walk));
   }
   GradcheckOptions local = options;
   local.max_entries = 200;

@@ -28,20 +28,31 @@ using kernels::first_slots;
   kernels::run_nest(nest);
 }
 
+// Whether a view repeats one number: what broadcast_to makes of a 0-d cotangent.
+WENGERT_INLINE bool repeats_one(const TensorImpl& x) {
+  for (int i = 0; i < x.shape.size(); ++i)
+    if (x.strides[i] != 0 && x.shape[i] != 1) return false;
+  return true;
+}
+
 // Single numbers and repeated rows, the calls of a small network, don't go through the general loop nest.
 [[gnu::noinline]] void run_repeated(RowKernel kernel, const Call& call, TensorImpl& out) {
   std::byte* slots[1 + RowOp::max_inputs] = {out.data};
   std::int64_t length = 0;  // of a repeated row
+  std::uint32_t moving = 0;
   PitchedRowOp op{first_slots, nullptr};
   for (std::uint32_t i = 0; i < call.size(); ++i) {
     const TensorImpl& x = call[i];
     slots[1 + i] = x.data;
-    if (x.size == 1) {
+    if (x.size == 1 || (!x.contiguous && repeats_one(x))) {
       op.repeated |= 1u << i;
       continue;
     }
     if (!x.contiguous) return run_strided(kernel, call, out);
-    if (x.size == out.size) continue;
+    if (x.size == out.size) {
+      moving |= 1u << i;
+      continue;
+    }
     if (!ends_with(out.shape, x.shape) || (length != 0 && length != x.size))
       return run_strided(kernel, call, out);
     length = x.size;
@@ -51,9 +62,7 @@ using kernels::first_slots;
   std::int64_t pitch[1 + RowOp::max_inputs];
   pitch[0] = length * static_cast<std::int64_t>(item_size(out.dtype));
   for (std::uint32_t i = 0; i < call.size(); ++i)
-    pitch[1 + i] = call[i].size == out.size && out.size != 1
-                       ? length * static_cast<std::int64_t>(item_size(call.dtype(i)))
-                       : 0;
+    pitch[1 + i] = (moving >> i & 1) != 0 ? length * static_cast<std::int64_t>(item_size(call.dtype(i))) : 0;
   op.pitch = pitch;
   kernel(slots, op, out.size / length, length);
 }

@@ -18,8 +18,7 @@
   FAMILY(reshaping)                       \
   FAMILY(joining)                         \
   FAMILY(slicing)                         \
-  FAMILY(indexing)                        \
-  FAMILY(random)
+  FAMILY(indexing)
 
 namespace wengert::detail {
 /// Defines all built-in operators, once, with the kernels of the instruction set that the CPU has.

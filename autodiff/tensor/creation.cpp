@@ -1,8 +1,10 @@
 #include "autodiff/tensor/creation.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 namespace wengert {
 namespace {
@@ -80,6 +82,12 @@ Tensor from_nested(const Nested& values, const DType* wanted, const SourceLocati
 }
 
 }  // namespace
+
+// Not inline: every program with a tensor({...}) would carry a vector's code for them.
+Nested::Nested(std::initializer_list<Nested> list) : is_list_(true), list_(list) {}
+Nested::Nested(const Nested& other) = default;
+Nested& Nested::operator=(const Nested& other) = default;
+Nested::~Nested() = default;
 
 Tensor tensor(const Nested& values, SourceLocation where) { return from_nested(values, nullptr, where); }
 Tensor tensor(const Nested& values, DType dtype, SourceLocation where) {
@@ -170,25 +178,80 @@ Tensor variable(const Tensor& x, SourceLocation where) {
 }
 
 namespace detail {
+namespace {
+
+// The numbers that this thread used last, as 0-d constants: 1.0 - x in a loop makes one header, not one each
+// time, and a recorded graph holds one. Nothing ever changes their elements. Constant initialisation, so that
+// access needs no guard; ConstantsCleanup empties it when the thread ends.
+struct Constants {
+  static constexpr int bits = 6;
+  struct Entry {
+    std::uint64_t value;
+    TensorImpl* impl;
+  };
+  Entry entries[1 << bits] = {};
+  bool registered = false;
+  bool dead = false;
+
+  Entry& at(std::uint64_t value, DType dtype) {
+    constexpr std::uint64_t golden = 0x9E3779B97F4A7C15;  // spreads the few bits in which numbers differ
+    return entries[(value + static_cast<std::uint64_t>(dtype)) * golden >> (64 - bits)];
+  }
+};
+constinit thread_local Constants constants;
+
+struct ConstantsCleanup {
+  ~ConstantsCleanup() {
+    constants.dead = true;
+    for (Constants::Entry& entry : constants.entries)
+      if (TensorImpl* impl = std::exchange(entry.impl, nullptr); impl != nullptr) release(impl);
+  }
+};
+
+[[gnu::noinline]] TensorImpl* new_constant(std::uint64_t value, DType dtype) {
+  TensorImpl* impl = new_tensor(dtype, Shape{});
+  if (dtype == DType::bool_)
+    *impl->as<bool>() = value != 0;
+  else if (dtype == DType::float32)
+    *impl->as<std::uint32_t>() = static_cast<std::uint32_t>(value);
+  else
+    *impl->as<std::uint64_t>() = value;
+  if (constants.dead) return impl;
+  if (!constants.registered) {
+    static thread_local ConstantsCleanup cleanup;
+    (void)cleanup;
+    constants.registered = true;
+  }
+  Constants::Entry& entry = constants.at(value, dtype);
+  if (entry.impl != nullptr) release(entry.impl);
+  entry = {value, impl};
+  retain(impl);
+  return impl;
+}
+
+}  // namespace
 
 Tensor scalar(const Operand& number, DType dtype) {
-  TensorImpl* impl = new_tensor(dtype, Shape{});
+  std::uint64_t value = 0;
   switch (dtype) {
     case DType::bool_:
-      *impl->as<bool>() = number.number() != 0;
+      value = number.number() != 0;
       break;
     case DType::int64:
-      *impl->as<std::int64_t>() =
-          number.kind() == DType::int64 ? number.integer() : static_cast<std::int64_t>(number.number());
+      value = static_cast<std::uint64_t>(
+          number.kind() == DType::int64 ? number.integer() : static_cast<std::int64_t>(number.number()));
       break;
     case DType::float32:
-      *impl->as<float>() = static_cast<float>(number.number());
+      value = std::bit_cast<std::uint32_t>(static_cast<float>(number.number()));
       break;
     case DType::float64:
-      *impl->as<double>() = number.number();
+      value = std::bit_cast<std::uint64_t>(number.number());
       break;
   }
-  return Tensor::adopt(impl);
+  const Constants::Entry& entry = constants.at(value, dtype);
+  if (entry.impl != nullptr && entry.value == value && entry.impl->dtype == dtype)
+    return Tensor::share(entry.impl);
+  return Tensor::adopt(new_constant(value, dtype));
 }
 
 }  // namespace detail

@@ -19,7 +19,10 @@ class Nested {
       : number_(static_cast<double>(v)), kind_(std::is_integral_v<T> ? DType::int64 : DType::float32) {
     if constexpr (std::is_integral_v<T>) integer_ = static_cast<std::int64_t>(v);
   }
-  Nested(std::initializer_list<Nested> list) : is_list_(true), list_(list) {}
+  Nested(std::initializer_list<Nested> list);
+  Nested(const Nested& other);
+  Nested& operator=(const Nested& other);
+  ~Nested();
 
   bool is_list() const { return is_list_; }
   const std::vector<Nested>& list() const { return list_; }

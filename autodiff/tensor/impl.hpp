@@ -65,6 +65,7 @@ struct TensorImpl {
   Shape shape;
   Strides strides;
 
+  explicit TensorImpl(DType type) : dtype(type) {}
   TensorImpl(DType type, const Shape& dims) : dtype(type), shape(dims) {}
   template <class T>
   [[gnu::always_inline]] const T* as() const {
@@ -75,6 +76,8 @@ struct TensorImpl {
     return reinterpret_cast<T*>(data);
   }
 };
+/// Headers are blocks of one size.
+inline constexpr std::size_t block_size = 512;
 static_assert(sizeof(TensorImpl) <= block_size);
 
 /// A header with uninitialised, contiguous room for shape.elements() values.
@@ -91,19 +94,9 @@ inline void check_readable(const TensorImpl& x, const char* reader, const Source
     fail_traced(reader, where);
 }
 
-void destroy(TensorImpl* impl) noexcept;        // no references left
-void release_value(TensorImpl* impl) noexcept;  // no readers left, references still
-
 [[gnu::always_inline]] inline void retain(TensorImpl* impl) { impl->counts.add(TensorImpl::one_handle); }
-[[gnu::always_inline]] inline void release_node(TensorImpl* impl) noexcept {
-  if (static_cast<std::uint32_t>(impl->counts.subtract(TensorImpl::one_node)) == 0) destroy(impl);
-}
-[[gnu::always_inline]] inline void release(TensorImpl* impl) noexcept {
-  // The only owner needs no second step; whoever else holds the node keeps it alive while the value goes.
-  if (static_cast<std::uint32_t>(impl->counts.load()) == 1) return destroy(impl);
-  if (impl->counts.subtract(TensorImpl::one_value) >> 32 == 0) release_value(impl);
-  release_node(impl);
-}
+/// Gives up one handle. Not inline: programs are full of temporaries, and each would carry this code.
+void release(TensorImpl* impl) noexcept;
 
 }  // namespace detail
 }  // namespace wengert

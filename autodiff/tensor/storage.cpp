@@ -17,7 +17,6 @@ namespace {
 constexpr std::size_t smallest = 128;
 constexpr int classes = 8 * 40;
 constexpr std::size_t small_limit = std::size_t{1} << 20;
-constexpr std::size_t huge_page = std::size_t{2} << 20;
 
 int class_of(std::size_t bytes) {
   if (bytes <= smallest) return 0;
@@ -32,62 +31,15 @@ std::size_t class_bytes(int index) {
   return static_cast<std::size_t>((index - 1) % 8 + 9) * (smallest / 8) << octave;
 }
 
-void* system_allocate(std::size_t bytes) {
-  const std::size_t alignment = bytes >= huge_page ? huge_page : buffer_alignment;
-  const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
-  void* p = std::aligned_alloc(alignment, rounded);
-  if (p == nullptr) throw std::bad_alloc();
-#ifdef MADV_HUGEPAGE
-  if (bytes >= huge_page) madvise(p, rounded, MADV_HUGEPAGE);
-#endif
-  return p;
-}
-
 struct Link {
   Link* next;
 };
 
-#ifdef WENGERT_SANITIZED
-constexpr bool pooled = false;  // so that the sanitizers see every use after free
-#else
-constexpr bool pooled = true;
-#endif
-
-// Free tensor headers.
-struct BlockList {
-  Link* first = nullptr;
-  Link* last = nullptr;
-  std::size_t count = 0;
-
-  [[gnu::always_inline]] void push(void* p) {
-    Link* block = new (p) Link{first};
-    if (first == nullptr) last = block;
-    first = block;
-    ++count;
-  }
-  [[gnu::always_inline]] void* pop() {
-    --count;
-    return std::exchange(first, first->next);
-  }
-  void take_all(BlockList& from) {
-    if (from.first == nullptr) return;
-    from.last->next = first;
-    if (first == nullptr) last = from.last;
-    first = from.first;
-    count += from.count;
-    from = {};
-  }
-};
-// A thread that releases more headers than it makes leaves them to the others from this number on.
-constexpr std::size_t most_free_blocks = std::size_t{1} << 16;
-
-// Free lists of one thread: tensor headers, and buffers up to small_limit. Constant initialisation, so
-// that access needs no guard; ThreadCleanup empties it when the thread ends.
+// Free lists of one thread, of buffers up to small_limit. Constant initialisation, so that access needs no
+// guard; ThreadCleanup empties it when the thread ends.
 struct ThreadCache {
-  BlockList blocks;
   Link* buffers[classes] = {};
   std::size_t buffered = 0;
-  std::size_t next_slab = std::size_t{64} << 10;
   bool registered = false;
   bool dead = false;
 };
@@ -100,12 +52,9 @@ void empty(ThreadCache& c) {
   c.buffered = 0;
 }
 
-void share_blocks();
-
 struct ThreadCleanup {
   ~ThreadCleanup() {
     empty(cache);
-    share_blocks();
     cache.dead = true;
   }
 };
@@ -116,10 +65,9 @@ void register_cleanup() {
   cache.registered = true;
 }
 
-// Large buffers, and headers that no thread holds; shared by all threads.
+// Large buffers, shared by all threads.
 struct LargePool {
   std::mutex mutex;
-  BlockList blocks;
   Link* buffers[classes] = {};
   std::size_t limit = std::size_t{2} << 30;
   memory::Stats stats;
@@ -131,44 +79,17 @@ LargePool& large() {
 
 bool is_small(int size_class) { return class_bytes(size_class) <= small_limit; }
 
-// Headers are cut from slabs: a long chain then lies on huge pages, one after the other. One allocation for
-// each cost six times as much when a chain of 200,000 was recorded for the first time (page faults), and
-// three times as much when it was released.
-void add_slab() {
-  const std::size_t bytes = std::exchange(cache.next_slab, huge_page);  // small programs stay small
-  std::byte* slab = static_cast<std::byte*>(system_allocate(bytes));
-  for (std::size_t at = bytes / block_size * block_size; at > 0;)
-    cache.blocks.push(slab + (at -= block_size));
-}
-
-[[gnu::noinline]] void share_blocks() {
-  LargePool& pool = large();
-  std::lock_guard lock(pool.mutex);
-  pool.blocks.take_all(cache.blocks);
-}
-
-[[gnu::noinline]] void refill_blocks() {
-  if (!cache.dead && !cache.registered) register_cleanup();
-  {
-    LargePool& pool = large();
-    std::lock_guard lock(pool.mutex);
-    cache.blocks.take_all(pool.blocks);
-  }
-  if (cache.blocks.first == nullptr) add_slab();
-}
-
 }  // namespace
 
-void* allocate_block() {
-  if (!pooled) return system_allocate(block_size);
-  if (cache.blocks.first == nullptr) refill_blocks();
-  return cache.blocks.pop();
-}
-
-void free_block(void* p) noexcept {
-  if (!pooled) return std::free(p);
-  cache.blocks.push(p);
-  if (cache.blocks.count > most_free_blocks || cache.dead) share_blocks();
+void* system_allocate(std::size_t bytes) {
+  const std::size_t alignment = bytes >= huge_page ? huge_page : buffer_alignment;
+  const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+  void* p = std::aligned_alloc(alignment, rounded);
+  if (p == nullptr) throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
+  if (bytes >= huge_page) madvise(p, rounded, MADV_HUGEPAGE);
+#endif
+  return p;
 }
 
 Storage* allocate_storage(std::size_t bytes) {

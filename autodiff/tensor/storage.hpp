@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #if __has_include(<sys/single_threaded.h>)
@@ -19,30 +18,29 @@ namespace wengert::detail {
 #endif
 }
 
-/// An intrusive reference count.
+/// An intrusive reference count. The compiler's own atomic functions: <atomic> brings half of the C library's
+/// headers into every program.
 template <class Word>
 class Count {
  public:
   explicit Count(Word start) : word_(start) {}
+  Count(const Count&) = delete;
+  Count& operator=(const Count&) = delete;
   [[gnu::always_inline]] void add(Word n) {
     if (single_threaded())
-      word_.store(word_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+      word_ += n;
     else
-      word_.fetch_add(n, std::memory_order_relaxed);
+      __atomic_fetch_add(&word_, n, __ATOMIC_RELAXED);
   }
   /// Returns what is left.
   [[gnu::always_inline]] Word subtract(Word n) {
-    if (single_threaded()) {
-      const Word left = word_.load(std::memory_order_relaxed) - n;
-      word_.store(left, std::memory_order_relaxed);
-      return left;
-    }
-    return word_.fetch_sub(n, std::memory_order_acq_rel) - n;
+    if (single_threaded()) return word_ -= n;
+    return __atomic_sub_fetch(&word_, n, __ATOMIC_ACQ_REL);
   }
-  [[gnu::always_inline]] Word load() const { return word_.load(std::memory_order_acquire); }
+  [[gnu::always_inline]] Word load() const { return __atomic_load_n(&word_, __ATOMIC_ACQUIRE); }
 
  private:
-  std::atomic<Word> word_;
+  Word word_;
 };
 
 /// Every buffer starts on such a boundary and has this many bytes to spare after its last element, for
@@ -70,10 +68,16 @@ void free_storage(Storage* storage) noexcept;
   if (storage->refs.subtract(1) == 0) storage->release ? storage->release(storage) : free_storage(storage);
 }
 
-/// Blocks of one fixed size for tensor headers, kept in a free list of the thread.
-void* allocate_block();
-void free_block(void* block) noexcept;
-inline constexpr std::size_t block_size = 512;
+#ifdef WENGERT_SANITIZED
+inline constexpr bool pooled = false;  // so that the sanitizers see every use after free
+#else
+inline constexpr bool pooled = true;
+#endif
+
+inline constexpr std::size_t huge_page = std::size_t{2} << 20;
+
+/// Fresh memory on the boundary that buffers need, huge pages for large requests. Throws std::bad_alloc.
+void* system_allocate(std::size_t bytes);
 
 }  // namespace wengert::detail
 

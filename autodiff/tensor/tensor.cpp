@@ -1,68 +1,10 @@
 #include "autodiff/tensor/tensor.hpp"
 
-#include <cstdlib>
+#include <algorithm>
 #include <new>
 
 namespace wengert {
-namespace detail {
-namespace {
-
-TensorImpl* containing(Storage* embedded) { return reinterpret_cast<TensorImpl*>(embedded); }
-
-void free_header(Storage* embedded) { free_block(containing(embedded)); }
-
-bool reads_value(const TensorImpl& impl, std::uint32_t input) {
-  return impl.value_inputs >> (input < 31 ? input : 31) & 1;
-}
-
-}  // namespace
-
-TensorImpl* new_tensor(DType dtype, const Shape& shape) {
-  TensorImpl* impl = new (allocate_block()) TensorImpl(dtype, shape);
-  std::int64_t size = 1;
-  impl->strides.resize(shape.size());
-  for (int i = shape.size() - 1; i >= 0; --i) {
-    impl->strides[i] = size;
-    size *= shape[i];
-  }
-  impl->size = size;
-  const std::size_t bytes = static_cast<std::size_t>(size) * item_size(dtype);
-  if (bytes <= TensorImpl::inline_bytes) {
-    impl->embedded.release = free_header;
-    impl->storage = &impl->embedded;
-  } else {
-    try {
-      impl->storage = allocate_storage(bytes);
-    } catch (...) {
-      free_block(impl);
-      throw;
-    }
-  }
-  impl->data = impl->storage->bytes();
-  return impl;
-}
-
-TensorImpl* new_view(TensorImpl& base, const Shape& shape, const Strides& strides, std::int64_t offset) {
-  TensorImpl* impl = new (allocate_block()) TensorImpl(base.dtype, shape);
-  impl->size = shape.elements();
-  impl->storage = base.storage;
-  impl->storage->refs.add(1);
-  impl->data = base.data + offset * static_cast<std::int64_t>(item_size(base.dtype));
-  impl->strides = strides;
-  impl->contiguous = is_contiguous(shape, strides);
-  return impl;
-}
-
-TensorImpl* new_traced(DType dtype, const Shape& shape, std::uint32_t trace, std::uint32_t value) {
-  TensorImpl* impl = new (allocate_block()) TensorImpl(dtype, shape);
-  impl->size = shape.elements();
-  impl->strides = contiguous_strides(shape);
-  impl->trace = trace;
-  impl->trace_value = value;
-  return impl;
-}
-
-void fail_traced(const char* reader, const SourceLocation& where) {
+void detail::fail_traced(const char* reader, const SourceLocation& where) {
   throw GraphError(
       reader,
       "reads a value that is being captured: it has none before the program runs. Return it from "
@@ -70,40 +12,49 @@ void fail_traced(const char* reader, const SourceLocation& where) {
       where);
 }
 
-void release_value(TensorImpl* impl) noexcept {
-  if (impl->storage == nullptr || impl->storage == &impl->embedded) return;
-  release_storage(std::exchange(impl->storage, nullptr));
-  impl->data = nullptr;
+// ---------------------------------------------------------------------------------------------------- lists
+
+Tensors::Tensors(const Tensor* list, std::size_t count) {
+  reserve(count);
+  Tensor* to = data();
+  for (std::size_t i = 0; i < count; ++i) new (to + i) Tensor(list[i]);
+  size_ = count;
 }
 
-// A loop with its stack threaded through the dead headers: a graph may be a million nodes deep.
-void destroy(TensorImpl* first) noexcept {
-  first->walk = 0;
-  for (TensorImpl* dead = first; dead != nullptr;) {
-    TensorImpl* impl = dead;
-    dead = reinterpret_cast<TensorImpl*>(impl->walk);
-    for (std::uint32_t i = 0; i < impl->input_count; ++i) {
-      TensorImpl* input = impl->inputs[i];
-      if (static_cast<std::uint32_t>(input->counts.load()) != 1) {
-        if (reads_value(*impl, i) && input->counts.subtract(TensorImpl::one_value) >> 32 == 0)
-          release_value(input);
-        if (static_cast<std::uint32_t>(input->counts.subtract(TensorImpl::one_node)) != 0) continue;
-      }
-      input->walk = reinterpret_cast<std::uint64_t>(dead);
-      dead = input;
-    }
-    if (impl->inputs != impl->few_inputs) std::free(impl->inputs);
-    if (impl->attributes != impl->few_attributes) std::free(impl->attributes);
-    if (impl->storage == &impl->embedded) {
-      release_storage(&impl->embedded);  // a view may outlive the header's own life
-    } else {
-      if (impl->storage != nullptr) release_storage(impl->storage);
-      free_block(impl);
-    }
-  }
+void Tensors::reserve(std::size_t count) {
+  if (count <= capacity_) return;
+  Tensor* more = static_cast<Tensor*>(::operator new(count * sizeof(Tensor)));
+  Tensor* from = data();
+  for (std::size_t i = 0; i < size_; ++i) new (more + i) Tensor(std::move(from[i]));  // leaves empty handles
+  ::operator delete(many_);
+  many_ = more;
+  capacity_ = count;
 }
 
-}  // namespace detail
+void Tensors::take(Tensors& other) noexcept {
+  size_ = std::exchange(other.size_, 0);
+  many_ = std::exchange(other.many_, nullptr);
+  capacity_ = std::exchange(other.capacity_, few);
+  if (many_ != nullptr) return;
+  for (std::size_t i = 0; i < size_; ++i) new (few_ + i) Tensor(std::move(other.few_[i]));
+}
+
+Tensors& Tensors::operator=(Tensors&& other) noexcept {
+  if (this == &other) return *this;
+  clear();
+  take(other);
+  return *this;
+}
+
+void Tensors::clear() noexcept {
+  for (Tensor& t : *this) t.~Tensor();
+  ::operator delete(many_);
+  many_ = nullptr;
+  size_ = 0;
+  capacity_ = few;
+}
+
+// --------------------------------------------------------------------------------------------------- tensors
 
 void Tensor::throw_empty() {
   throw GraphError("Tensor", "this handle is empty (default-constructed or moved from)");

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <iosfwd>
+#include <new>
 #include <span>
 #include <string>
 #include <utility>
@@ -41,7 +42,9 @@ class Tensor {
     return *this;
   }
   Tensor& operator=(Tensor&& other) noexcept {
-    Tensor(std::move(other)).swap(*this);
+    // `other` may be an entry of what this handle keeps alive, so it is emptied before anything is released.
+    if (detail::TensorImpl* old = std::exchange(impl_, std::exchange(other.impl_, nullptr)); old != nullptr)
+      detail::release(old);
     return *this;
   }
   ~Tensor() {
@@ -50,8 +53,6 @@ class Tensor {
   void swap(Tensor& other) noexcept { std::swap(impl_, other.impl_); }
 
   bool defined() const { return impl_ != nullptr; }
-  /// False for a tensor within a function that is being captured: it is written down, not computed.
-  bool has_value() const { return checked().trace == 0; }
 
   DType dtype() const { return checked().dtype; }
   const Shape& shape() const { return checked().shape; }
@@ -125,16 +126,18 @@ std::string describe(DType dtype, const Shape& shape);
 /// A few tensors: arguments, gradients. A list of up to four needs no allocation.
 class Tensors {
  public:
-  Tensors() = default;
-  Tensors(std::initializer_list<Tensor> list) {
-    reserve(list.size());
-    for (const Tensor& t : list) push_back(t);
-  }
-  Tensors(const std::vector<Tensor>& list) {
-    reserve(list.size());
-    for (const Tensor& t : list) push_back(t);
-  }
+  Tensors() {}
+  Tensors(std::initializer_list<Tensor> list) : Tensors(list.begin(), list.size()) {}
+  Tensors(const std::vector<Tensor>& list) : Tensors(list.data(), list.size()) {}
+  /// Empty handles.
   explicit Tensors(std::size_t count) { resize(count); }
+  Tensors(const Tensors& other) : Tensors(other.begin(), other.size()) {}
+  Tensors(Tensors&& other) noexcept { take(other); }
+  Tensors& operator=(const Tensors& other) { return *this = Tensors(other); }
+  Tensors& operator=(Tensors&& other) noexcept;
+  ~Tensors() {
+    if (size_ != 0 || many_ != nullptr) clear();
+  }
 
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
@@ -145,30 +148,31 @@ class Tensors {
   Tensor& operator[](std::size_t i) { return data()[i]; }
   const Tensor& operator[](std::size_t i) const { return data()[i]; }
   void push_back(Tensor t) {
-    if (many_.empty() && size_ < few) {
-      few_[size_] = std::move(t);
-    } else {
-      if (many_.empty())
-        for (Tensor& moved : few_) many_.push_back(std::move(moved));
-      many_.push_back(std::move(t));
-    }
+    if (size_ == capacity_) reserve(2 * size_);
+    new (data() + size_) Tensor(std::move(t));
     ++size_;
   }
-  void reserve(std::size_t count) {
-    if (count > few) many_.reserve(count);
-  }
+  void reserve(std::size_t count);
+  /// Entries that are added are empty handles; a list never becomes shorter.
   void resize(std::size_t count) {
-    while (size_ < count) push_back(Tensor());
+    if (count > capacity_) reserve(count);
+    for (; size_ < count; ++size_) new (data() + size_) Tensor();
   }
 
  private:
   static constexpr std::size_t few = 4;
-  Tensor* data() { return many_.empty() ? few_ : many_.data(); }
-  const Tensor* data() const { return const_cast<Tensors*>(this)->data(); }
+  Tensors(const Tensor* list, std::size_t count);
+  Tensor* data() { return many_ == nullptr ? few_ : many_; }
+  const Tensor* data() const { return many_ == nullptr ? few_ : many_; }
+  void take(Tensors& other) noexcept;
+  void clear() noexcept;
 
-  Tensor few_[few];
-  std::vector<Tensor> many_;
+  Tensor* many_ = nullptr;  // null: they are in few_
   std::size_t size_ = 0;
+  std::size_t capacity_ = few;
+  union {
+    Tensor few_[few];
+  };
 };
 
 /// An argument that may be a Tensor or a number, with the line it was written on. Operators and the

@@ -34,18 +34,21 @@ void Trace::finish(Tensor y) {
 
 bool Trace::depends_on_surroundings(const Tensor& x) const {
   if (!x.requires_grad()) return false;
-  Walk walk = Walk::take();
-  walk.collect(x.impl(), inputs_.begin(), inputs_.size(), true);
+  std::unique_ptr<Walk> walk = Walk::take();
+  walk->collect(x.impl(), inputs_.begin(), inputs_.size(), true, true);
   // The arguments come first in the list, whether x depends on them or not. An alias leads on to history.
   const std::size_t own = inputs_.size();
   bool outside = false;
-  const auto enters = [&](std::size_t i) { return i < own && walk.nodes[i]->op != nullptr; };
-  for (std::size_t i = 0; i < walk.nodes.size() && !outside; ++i) {
-    outside = (i >= own && walk.nodes[i]->op == nullptr) || (enters(i) && walk.nodes[i] == x.get());
-    for (std::uint32_t e = walk.first_edge[i]; e < walk.first_edge[i + 1]; ++e)
-      outside |= walk.edges[e] >= 0 && enters(static_cast<std::size_t>(walk.edges[e]));
+  const auto enters = [&](std::size_t i) { return i < own && walk->nodes[i].impl->op != nullptr; };
+  for (std::size_t i = 0; i < walk->nodes.size() && !outside; ++i) {
+    const Walk::Node& node = walk->nodes[i];
+    outside = (i >= own && node.impl->op == nullptr) || (enters(i) && node.impl == x.get());
+    if (node.wanted == 0) continue;
+    for (std::uint32_t k = 0; k < node.impl->input_count; ++k)
+      if (const std::int32_t from = walk->edges[node.first_edge + k]; from >= 0)
+        outside |= enters(static_cast<std::size_t>(from));
   }
-  std::move(walk).give_back();
+  Walk::give_back(std::move(walk));
   return outside;
 }
 
@@ -80,28 +83,26 @@ Tensor Trace::push(const Tensors& tangents) const {
     create_graph |= tangents[i].requires_grad();
   }
   ScopedFlag record(recording.enabled, recording_ && create_graph);
-  Walk walk = Walk::take();
-  walk.collect(y_.impl(), inputs_.begin(), inputs_.size(), true);
-  std::vector<Tensor> tangent(walk.nodes.size());
+  std::unique_ptr<Walk> walk = Walk::take();
+  walk->collect(y_.impl(), inputs_.begin(), inputs_.size(), true);
+  auto& nodes = walk->nodes;
   for (std::size_t i = 0; i < inputs_.size(); ++i)
-    if (walk.ends[i] >= 0) tangent[static_cast<std::size_t>(walk.ends[i])] = tangents[i];
-  for (std::size_t i = 0; i < walk.nodes.size(); ++i) {
-    const std::uint32_t first = walk.first_edge[i];
-    const std::uint32_t last = walk.first_edge[i + 1];
-    if (first == last) continue;
-    Tensors in(last - first);
+    if (walk->ends[i] >= 0) nodes[static_cast<std::size_t>(walk->ends[i])].value = tangents[i];
+  for (Walk::Node& node : nodes) {
+    if (node.wanted == 0) continue;
+    const Call call = node.call();
+    Tensors in(call.count);
     bool any = false;
-    for (std::uint32_t e = first; e < last; ++e)
-      if (walk.edges[e] >= 0) {
-        in[e - first] = tangent[static_cast<std::size_t>(walk.edges[e])];
-        any |= in[e - first].defined();
+    for (std::uint32_t k = 0; k < call.count; ++k)
+      if (const std::int32_t from = walk->edges[node.first_edge + k]; from >= 0) {
+        in[k] = nodes[static_cast<std::size_t>(from)].value;
+        any |= in[k].defined();
       }
-    if (any) tangent[i] = jvp_of(walk.call(i), in);
+    if (any) node.value = jvp_of(call, in);
   }
   Tensor result;
-  for (std::size_t i = 0; i < walk.nodes.size(); ++i)
-    if (walk.nodes[i] == y_.get()) result = tangent[i];
-  std::move(walk).give_back();
+  if (walk->root >= 0) result = nodes[static_cast<std::size_t>(walk->root)].value;
+  Walk::give_back(std::move(walk));
   return result.defined() ? settled(result) : zeros_like(y_);
 }
 

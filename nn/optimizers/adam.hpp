@@ -32,15 +32,17 @@ class Adam : public Optimizer {
 
  private:
   void compute(const Tensors& gradients, const SourceLocation& where) override;
+  void commit() noexcept override;
 
   struct Moments {
-    State m;
-    State v;
+    Tensor m;
+    Tensor v;
   };
   AdamOptions options_;
   bool decoupled_;
-  State beta1_power_, beta2_power_;  ///< beta^t after t steps
-  std::vector<Moments> moments_;
+  std::int64_t steps_ = 0;
+  std::vector<Moments> moments_;  ///< empty handles before the first step
+  std::vector<Moments> next_;
 };
 
 struct AdamWOptions {
