@@ -225,6 +225,57 @@ void one_hot_kernel(const Call& call, detail::TensorImpl& out) {
   }
 }
 
+// One position a row, along the last axis.
+
+template <class T>
+void take_along_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t cols) {
+  const std::int64_t* const index = reinterpret_cast<const std::int64_t*>(slots[op.in[1]]);
+  const T* x = reinterpret_cast<const T*>(slots[op.in[0]]);
+  T* const out = reinterpret_cast<T*>(slots[op.out]);
+  detail::check_row_positions("take_along_axis", index, rows, -cols, cols,
+                              static_cast<const TakeAttributes*>(op.attributes)->axis);
+  for (std::int64_t r = 0; r < rows; ++r, x += cols)
+    out[r] = x[kernels::indexing::from_start(index[r], cols)];
+}
+
+// Adds to zeros, as the kernel of all shapes does: -0 becomes 0.
+template <class T>
+void add_along_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t cols) {
+  const std::int64_t* const index = reinterpret_cast<const std::int64_t*>(slots[op.in[1]]);
+  const T* const g = reinterpret_cast<const T*>(slots[op.in[0]]);
+  T* out = reinterpret_cast<T*>(slots[op.out]);
+  detail::check_row_positions("take_along_axis_transposed", index, rows, -cols, cols,
+                              static_cast<const TransposedAttributes*>(op.attributes)->axis);
+  std::memset(out, 0, static_cast<std::size_t>(rows * cols) * sizeof(T));
+  for (std::int64_t r = 0; r < rows; ++r, out += cols)
+    out[kernels::indexing::from_start(index[r], cols)] = T(0) + g[r];
+}
+
+void one_hot_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t cols) {
+  const std::int64_t* const index = reinterpret_cast<const std::int64_t*>(slots[op.in[0]]);
+  std::byte* const out = slots[op.out];
+  detail::check_row_positions("one_hot", index, rows, 0, cols, -1);
+  switch (static_cast<const OneHotAttributes*>(op.attributes)->dtype) {
+    case DType::bool_:
+      return kernels::one_hot(reinterpret_cast<bool*>(out), index, rows, cols);
+    case DType::int64:
+      return kernels::one_hot(reinterpret_cast<std::int64_t*>(out), index, rows, cols);
+    case DType::float32:
+      return kernels::one_hot(reinterpret_cast<float*>(out), index, rows, cols);
+    case DType::float64:
+      return kernels::one_hot(reinterpret_cast<double*>(out), index, rows, cols);
+  }
+}
+
+/// Whether the last axis of an array of this shape is the axis, with one position in each row.
+[[maybe_unused]] bool one_a_row(const Shape& shape, const Shape& indices, std::int64_t axis) {
+  const int last = shape.size() - 1;
+  if (axis != last || (indices.size() == shape.size() && indices.back() != 1)) return false;
+  for (int d = 0; d < last; ++d)
+    if (indices[d] != shape[d]) return false;
+  return true;
+}
+
 void takes() {
   take_ = define({
       .name = "take",
@@ -239,6 +290,7 @@ void takes() {
             return Meta{call.dtype(0), taken_shape(call.shape(0), call.shape(1), axis)};
           },
       .kernel = take_kernel,
+      .checks_values = true,
       .reads = reads_inputs(1),
       .vjp =
           [](const Call& call, const Tensor& g) {
@@ -288,6 +340,7 @@ void takes() {
             return Meta{call.dtype(0), to.shape};
           },
       .kernel = take_transposed_kernel,
+      .checks_values = true,
       .reads = reads_inputs(1),
       .vjp =
           [](const Call& call, const Tensor& g) {
@@ -341,6 +394,15 @@ void takes_along() {
             return meta;
           },
       .kernel = take_along_axis_kernel,
+      .row = {.kernel = {take_along_rows<std::uint8_t>, take_along_rows<std::uint64_t>,
+                         take_along_rows<std::uint32_t>, take_along_rows<std::uint64_t>},
+              .fits =
+                  [](const Call& call) {
+                    return one_a_row(call.shape(0), call.shape(1), call.attrs<TakeAttributes>().axis);
+                  },
+              .column_inputs = 2,
+              .column_result = true},
+      .checks_values = true,
       .reads = reads_inputs(1),
       .vjp =
           [](const Call& call, const Tensor& g) {
@@ -396,6 +458,15 @@ void takes_along() {
             return Meta{call.dtype(0), to.shape};
           },
       .kernel = take_along_axis_transposed_kernel,
+      .row = {.kernel = {nullptr, add_along_rows<std::int64_t>, add_along_rows<float>,
+                         add_along_rows<double>},
+              .fits =
+                  [](const Call& call) {
+                    const auto& to = call.attrs<TransposedAttributes>();
+                    return one_a_row(to.shape, call.shape(1), to.axis);
+                  },
+              .column_inputs = 3},
+      .checks_values = true,
       .reads = reads_inputs(1),
       .vjp =
           [](const Call& call, const Tensor& g) {
@@ -452,6 +523,10 @@ void takes_along() {
             return meta;
           },
       .kernel = one_hot_kernel,
+      .row = {.kernel = {nullptr, one_hot_rows},
+              .fits = [](const Call&) { return true; },
+              .column_inputs = 1},
+      .checks_values = true,
       .differentiable = false,
       .samples =
           [] {

@@ -89,6 +89,35 @@ struct Argmax {
   }
 };
 
+// Over the last axis, row by row: the same steps as reduce() takes there.
+
+template <class Op, class T>
+void reduce_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t cols) {
+  T* const out = reinterpret_cast<T*>(slots[op.out]);
+  const T* const x = reinterpret_cast<const T*>(slots[op.in[0]]);
+  for (std::int64_t r = 0; r < rows; ++r)
+    out[r] = kernels::reduce_all(Op{}, kernels::Identity{}, x + r * cols, cols);
+}
+
+/// mean = sum / n, a division and no product with 1 / n: the bits are those of dividing the sum.
+template <class T>
+void mean_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t cols) {
+  reduce_rows<kernels::Plus, T>(slots, op, rows, cols);
+  T* const out = reinterpret_cast<T*>(slots[op.out]);
+  for (std::int64_t r = 0; r < rows; ++r) out[r] /= static_cast<T>(cols);
+}
+
+template <class T>
+void argmax_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t cols) {
+  kernels::argmax(reinterpret_cast<std::int64_t*>(slots[op.out]), reinterpret_cast<const T*>(slots[op.in[0]]),
+                  {rows, cols}, {cols, 1}, 1);
+}
+
+[[maybe_unused]] bool sums_rows(const Call& call) {
+  const unsigned axes = call.attrs<ReduceAttributes>().axes.bits;
+  return axes != 0 && leading(axes);
+}
+
 // ---------------------------------------------------------------------------------------------- derivatives
 
 [[maybe_unused]] Tensor repeated(const Call& call, const Tensor& y, AxisSet axes, bool keepdims) {
@@ -132,6 +161,11 @@ void reduction() {
             return reduced(call, a.axes, a.keepdims);
           },
       .kernel = typed<Sum, DType::int64>,
+      .row = {.kernel = {nullptr, reduce_rows<kernels::Plus, std::int64_t>, reduce_rows<kernels::Plus, float>,
+                         reduce_rows<kernels::Plus, double>},
+              .fits = over_last_axis<ReduceAttributes>,
+              .column_result = true,
+              .sums_rows = sums_rows},
       .vjp =
           [](const Call& call, const Tensor& g) {
             const auto& a = call.attrs<ReduceAttributes>();
@@ -153,6 +187,9 @@ void reduction() {
             return reduced_floating(call, a.axes, a.keepdims);
           },
       .kernel = typed<Mean, DType::float32>,
+      .row = {.kernel = {nullptr, nullptr, mean_rows<float>, mean_rows<double>},
+              .fits = over_last_axis<ReduceAttributes>,
+              .column_result = true},
       .vjp =
           [](const Call& call, const Tensor& g) {
             const auto& a = call.attrs<ReduceAttributes>();
@@ -171,6 +208,10 @@ void reduction() {
       .attributes = attributes_of<ReduceAttributes>,
       .infer = reduced_nonempty,
       .kernel = typed<Max, DType::bool_>,
+      .row = {.kernel = {reduce_rows<kernels::Max, bool>, reduce_rows<kernels::Max, std::int64_t>,
+                         reduce_rows<kernels::Max, float>, reduce_rows<kernels::Max, double>},
+              .fits = over_last_axis<ReduceAttributes>,
+              .column_result = true},
       .reads = reads_inputs(0),
       .reads_output = true,
       .vjp = shared_among_ties,
@@ -185,6 +226,10 @@ void reduction() {
       .attributes = attributes_of<ReduceAttributes>,
       .infer = reduced_nonempty,
       .kernel = typed<Min, DType::bool_>,
+      .row = {.kernel = {reduce_rows<kernels::Min, bool>, reduce_rows<kernels::Min, std::int64_t>,
+                         reduce_rows<kernels::Min, float>, reduce_rows<kernels::Min, double>},
+              .fits = over_last_axis<ReduceAttributes>,
+              .column_result = true},
       .reads = reads_inputs(0),
       .reads_output = true,
       .vjp = shared_among_ties,
@@ -208,6 +253,13 @@ void reduction() {
             return Meta{DType::int64, without(call.shape(0), axes, a.keepdims)};
           },
       .kernel = typed<Argmax, DType::bool_>,
+      .row = {.kernel = {argmax_rows<bool>, argmax_rows<std::int64_t>, argmax_rows<float>,
+                         argmax_rows<double>},
+              .fits =
+                  [](const Call& call) {
+                    return call.attrs<ArgmaxAttributes>().axis == call.shape(0).size() - 1;
+                  },
+              .column_result = true},
       .differentiable = false,
       .samples =
           [] {

@@ -73,6 +73,13 @@ void typed(const Call& call, detail::TensorImpl& out) {
   }
 }
 
+/// A row rule fits a reduction over the last axis alone.
+template <class A>
+bool over_last_axis(const Call& call) {
+  const int ndim = call.shape(0).size();
+  return ndim > 0 && call.attrs<A>().axes.bits == 1u << (ndim - 1);
+}
+
 /// A value of the result's shape with the reduced axes back in place, of length 1. Leading ones come back by
 /// broadcasting.
 inline Tensor kept(const Call& call, const Tensor& y, AxisSet axes, bool keepdims) {

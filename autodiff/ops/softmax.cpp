@@ -96,6 +96,34 @@ struct LogSumExp {
   }
 };
 
+/// out = f(inputs...) of the functions in kernels/softmax.hpp, which take [outer, n, inner].
+template <auto f, class T, class... In>
+void softmax_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t cols) {
+  int i = 0;
+  const T* in[sizeof...(In)] = {reinterpret_cast<const In*>(slots[op.in[i++]])...};
+  T* const out = reinterpret_cast<T*>(slots[op.out]);
+  if constexpr (sizeof...(In) == 1)
+    f(out, in[0], rows, cols, 1);
+  else
+    f(out, in[0], in[1], rows, cols, 1);
+}
+
+template <class T>
+void logsumexp_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t cols) {
+  constexpr std::int64_t most = 64;
+  alignas(64) T scratch[most];
+  T* out = reinterpret_cast<T*>(slots[op.out]);
+  const T* x = reinterpret_cast<const T*>(slots[op.in[0]]);
+  for (std::int64_t r = 0; r < rows; r += most) {
+    const std::int64_t n = rows - r < most ? rows - r : most;
+    kernels::logsumexp(out + r, scratch, x + r * cols, {n, cols}, {cols, 1}, 2u);
+  }
+}
+
+[[maybe_unused]] bool along_last_axis(const Call& call) {
+  return call.attrs<SoftmaxAttributes>().axis == call.shape(0).size() - 1;
+}
+
 [[maybe_unused]] Tensors logsumexp_vjp(const Call& call, const Tensor& g) {
   const auto& a = call.attrs<ReduceAttributes>();
   const Tensor y = call.output();
@@ -163,6 +191,10 @@ void softmax() {
       .attributes = attributes_of<SoftmaxAttributes>,
       .infer = same_shape,
       .kernel = backward_kernel<false>,
+      .row = {.kernel = {nullptr, nullptr,
+                         softmax_rows<kernels::softmax_backward<float>, float, float, float>,
+                         softmax_rows<kernels::softmax_backward<double>, double, double, double>},
+              .fits = along_last_axis},
       .reads = reads_inputs(0, 1),
       .compose =
           [](const Call& call) {
@@ -183,6 +215,10 @@ void softmax() {
       .attributes = attributes_of<SoftmaxAttributes>,
       .infer = same_shape,
       .kernel = backward_kernel<true>,
+      .row = {.kernel = {nullptr, nullptr,
+                         softmax_rows<kernels::log_softmax_backward<float>, float, float, float>,
+                         softmax_rows<kernels::log_softmax_backward<double>, double, double, double>},
+              .fits = along_last_axis},
       .reads = reads_inputs(0, 1),
       .compose =
           [](const Call& call) {
@@ -203,6 +239,9 @@ void softmax() {
       .attributes = attributes_of<SoftmaxAttributes>,
       .infer = same_shape,
       .kernel = forward_kernel<false>,
+      .row = {.kernel = {nullptr, nullptr, softmax_rows<kernels::softmax<float>, float, float>,
+                         softmax_rows<kernels::softmax<double>, double, double>},
+              .fits = along_last_axis},
       .reads_output = true,
       .vjp = [](const Call& call, const Tensor& g) { return vjp_by(*softmax_vjp_, call, g); },
       .samples = [] { return logits(); },
@@ -215,6 +254,9 @@ void softmax() {
       .attributes = attributes_of<SoftmaxAttributes>,
       .infer = same_shape,
       .kernel = forward_kernel<true>,
+      .row = {.kernel = {nullptr, nullptr, softmax_rows<kernels::log_softmax<float>, float, float>,
+                         softmax_rows<kernels::log_softmax<double>, double, double>},
+              .fits = along_last_axis},
       .reads_output = true,
       .vjp = [](const Call& call, const Tensor& g) { return vjp_by(*log_softmax_vjp_, call, g); },
       .samples = [] { return logits(); },
@@ -231,6 +273,9 @@ void softmax() {
             return reduced_floating(call, a.axes, a.keepdims);
           },
       .kernel = typed<LogSumExp, DType::float32>,
+      .row = {.kernel = {nullptr, nullptr, logsumexp_rows<float>, logsumexp_rows<double>},
+              .fits = over_last_axis<ReduceAttributes>,
+              .column_result = true},
       .reads = reads_inputs(0),
       .reads_output = true,
       .vjp = logsumexp_vjp,

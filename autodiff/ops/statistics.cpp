@@ -52,6 +52,26 @@ struct Deviation {
   }
 };
 
+template <class T>
+void variance_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t cols) {
+  constexpr std::int64_t most = 64;
+  alignas(64) T scratch[most];
+  T* const out = reinterpret_cast<T*>(slots[op.out]);
+  const T* const x = reinterpret_cast<const T*>(slots[op.in[0]]);
+  const std::int64_t ddof = static_cast<const VarAttributes*>(op.attributes)->ddof;
+  for (std::int64_t r = 0; r < rows; r += most)
+    kernels::variance(out + r, scratch, x + r * cols, {rows - r < most ? rows - r : most, cols}, {cols, 1},
+                      2u, ddof);
+}
+
+template <class T>
+void deviation_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t cols) {
+  variance_rows<T>(slots, op, rows, cols);
+  using V = kernels::Native<T>;
+  T* const y = reinterpret_cast<T*>(slots[op.out]);
+  for (std::int64_t i = 0; i < rows; i += V::width) sqrt(V::load(y + i)).store(y + i);
+}
+
 [[maybe_unused]] Tensors variance_vjp(const Call& call, const Tensor& g) {
   const auto& a = call.attrs<VarAttributes>();
   const Tensor x = call.input(0);
@@ -87,6 +107,9 @@ void statistics() {
             return reduced_floating(call, a.axes, a.keepdims);
           },
       .kernel = typed<Variance, DType::float32>,
+      .row = {.kernel = {nullptr, nullptr, variance_rows<float>, variance_rows<double>},
+              .fits = over_last_axis<VarAttributes>,
+              .column_result = true},
       .reads = reads_inputs(0),
       .vjp = variance_vjp,
       .samples =
@@ -106,6 +129,9 @@ void statistics() {
             return reduced_floating(call, a.axes, a.keepdims);
           },
       .kernel = typed<Deviation, DType::float32>,
+      .row = {.kernel = {nullptr, nullptr, deviation_rows<float>, deviation_rows<double>},
+              .fits = over_last_axis<VarAttributes>,
+              .column_result = true},
       .reads = reads_inputs(0),
       .reads_output = true,
       .vjp = deviation_vjp,
