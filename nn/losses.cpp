@@ -58,8 +58,7 @@ int class_axis(const char* loss, const Tensor& x, const Tensor& weight, const So
   return axis;
 }
 
-/// Whether some label is the one to ignore. All others must name a class.
-bool check_labels(const Classes& c, const Tensor& labels) {
+void check_label_types(const Classes& c, const Tensor& labels) {
   Shape expected;
   for (int i = 0; i < c.log_p.ndim(); ++i)
     if (i != c.axis) expected.push_back(c.log_p.shape()[i]);
@@ -70,6 +69,10 @@ bool check_labels(const Classes& c, const Tensor& labels) {
                      "labels of shape " + to_string(expected) + " expected for " + describe(c.log_p) +
                          ", they are " + describe(labels),
                      c.where);
+}
+
+/// Whether some label is the one to ignore. All others must name a class.
+bool check_labels(const Classes& c, const Tensor& labels) {
   const Tensor flat = contiguous(labels);
   const auto values = flat.span<std::int64_t>();
   const auto classes = static_cast<std::uint64_t>(c.count());
@@ -105,12 +108,17 @@ Tensor at_labels(const Classes& c, const Tensor& labels) {
 
 Tensor label_loss(const Classes& c, const Tensor& labels) {
   const auto at = [&](const Tensor& t) { return Operand(t, c.where); };
-  const bool ignored = check_labels(c, labels);
+  check_label_types(c, labels);
+  // A function that is captured has no labels yet: any of them may have to be ignored.
+  const bool known = labels.has_value();
+  const bool ignored = !known || check_labels(c, labels);
   Tensor keep, weights;
   Tensor safe = labels;
   if (ignored) {
     keep = not_equal(at(labels), c.ignore_index);
-    safe = where(keep, at(labels), 0);
+    // Below zero would count from the end; this is no class either way.
+    if (!known) safe = where(less(at(labels), 0), c.count(), labels);
+    safe = where(keep, at(safe), 0);
   }
   Tensor gain = at_labels(c, safe);  // the negative loss
   if (c.weight.defined()) {

@@ -25,7 +25,7 @@ Tensor Parameter::prepare(Tensor value) {
 Parameter::Parameter(Tensor initial, SourceLocation where) {
   if (!is_floating(initial.dtype()))
     throw DTypeError("Parameter", "must be float32 or float64, got " + describe(initial), where);
-  slot_ = std::make_shared<Tensor>(prepare(std::move(initial)));
+  state_ = State(prepare(std::move(initial)));
 }
 
 void Parameter::set(Tensor value, SourceLocation where) {

@@ -1,16 +1,15 @@
 #pragma once
 
-#include <memory>
 #include <string>
 #include <vector>
 
+#include "autodiff/graph/state.hpp"
 #include "autodiff/tensor/creation.hpp"
 #include "autodiff/tensor/tensor.hpp"
 
 namespace wengert::nn {
 
-/// A learnable tensor: the only thing here that changes. It is a handle of a slot that holds a variable();
-/// copies see the same slot. What was computed from an earlier value keeps that value.
+/// A learnable tensor: a State whose value is a variable(). It is a handle; copies see the same slot. What was computed from an earlier value keeps that value.
 ///
 ///     nn::Parameter w(random::normal({2, 3}));
 ///     Tensor g = gradients(loss(w.value()), {w})[0];
@@ -22,11 +21,11 @@ class Parameter {
   /// Throws DTypeError when `initial` is not floating.
   explicit Parameter(Tensor initial, SourceLocation where = SourceLocation::current());
 
-  bool defined() const { return slot_ != nullptr; }
+  bool defined() const { return state_.defined(); }
   /// The current value, a variable: operators on it are recorded.
   const Tensor& value() const {
-    if (slot_ == nullptr) throw_empty();
-    return *slot_;
+    if (!state_.defined()) throw_empty();
+    return state_.value();
   }
   operator const Tensor&() const { return value(); }
   const Shape& shape() const { return value().shape(); }
@@ -40,18 +39,18 @@ class Parameter {
   void to(DType dtype, SourceLocation where = SourceLocation::current()) { replace(converted(dtype, where)); }
 
   /// Whether both are handles of the same slot.
-  friend bool operator==(const Parameter& a, const Parameter& b) { return a.slot_ == b.slot_; }
+  friend bool operator==(const Parameter& a, const Parameter& b) { return a.state_ == b.state_; }
 
   /// For changes of several parameters that must happen together or not at all: first prepare() every value,
   /// which may throw, then replace() them, which can't.
   static Tensor prepare(Tensor value);
   Tensor converted(DType dtype, SourceLocation where = SourceLocation::current()) const;
-  void replace(Tensor&& prepared) const noexcept { slot_->swap(prepared); }
+  void replace(Tensor&& prepared) const noexcept { state_.replace(std::move(prepared)); }
 
  private:
   [[noreturn]] static void throw_empty();
 
-  std::shared_ptr<Tensor> slot_;
+  State state_;
 };
 
 /// A list of parameters; it goes wherever Tensors are asked for: gradients(loss, net.parameters()).

@@ -93,6 +93,7 @@ struct OperatorSpec {
   Rule<ViewRule> view = {};
   bool differentiable =
       true;  ///< false only where the derivative is zero by definition, stated in `contract`
+  bool draws = false;  ///< takes numbers from the random generator
   std::uint32_t reads = 0;
   bool reads_output = false;
   Rule<VjpRule> vjp = {};
@@ -127,6 +128,7 @@ inline const OperatorDefinition* define([[maybe_unused]] OperatorSpec spec) {
   op.checks_values = spec.checks_values;
   op.view = std::move(spec.view);
   op.differentiable = spec.differentiable;
+  op.draws = spec.draws;
   op.reads_inputs = spec.reads;
   op.reads_output = spec.reads_output;
   op.vjp = std::move(spec.vjp);

@@ -18,7 +18,8 @@
   FAMILY(reshaping)                       \
   FAMILY(joining)                         \
   FAMILY(slicing)                         \
-  FAMILY(indexing)
+  FAMILY(indexing)                        \
+  FAMILY(random)
 
 namespace wengert::detail {
 /// Defines all built-in operators, once, with the kernels of the instruction set that the CPU has.

@@ -25,7 +25,6 @@ struct LoopOp {
   RowOp op;
   Extent extent = Extent::tile;
 };
-static_assert(sizeof(LoopOp) <= 64);
 
 /// An operand in memory: which slot it is, where it begins, how far apart rows and columns are.
 struct Stream {

@@ -239,8 +239,10 @@ class LoopMaker {
       o.op.in[k] = x.slot;
       if (x.repeated) o.op.repeated |= 1u << k;
     }
-    // Element by element a result may take the place of an operand.
-    if (elementwise) free_dead(n, position);
+    // Element by element a result may take the place of an operand of the same size.
+    const bool equal_items = std::all_of(inputs.begin(), inputs.end(),
+                                         [&](ValueId v) { return item(v) == item(i.output); });
+    if (elementwise && equal_items) free_dead(n, position);
     const bool wide = !column && !form.column_result;
     const ValueId out = i.output;
     const std::uint32_t slot = r_.leaves[out]
@@ -250,7 +252,7 @@ class LoopMaker {
     if (!r_.leaves[out]) wide_of_[out] = wide;
     o.op.out = slot;
     loop_.body.push_back(o);
-    if (!elementwise) free_dead(n, position);
+    if (!(elementwise && equal_items)) free_dead(n, position);
     if (!last_.contains(out) && !r_.leaves[out]) give_back(out);
   }
 

@@ -1,9 +1,232 @@
+#include "autodiff/program/passes.hpp"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "autodiff/graph/apply.hpp"
+#include "autodiff/ops/structure.hpp"
 #include "autodiff/program/program.hpp"
 
 namespace wengert::program {
 
-Graph optimise(Graph graph, const Options&) {
+Rewrite::Rewrite(const Graph& from) : from_(from), map_(from.values().size(), none) {
+  for (ValueId v = 0; v < from.values().size(); ++v) {
+    const Value& value = from.value(v);
+    switch (value.source) {
+      case Source::argument:
+        map_[v] = to.add_argument(value.dtype, from.shape(v));
+        break;
+      case Source::constant:
+        map_[v] = to.add_constant(from.constants()[value.index]);
+        break;
+      case Source::state:
+        map_[v] = to.add_state(from.states()[value.index].slot);
+        break;
+      case Source::instruction:
+        break;
+    }
+  }
+}
+
+ValueId Rewrite::copy(const Instruction& i) {
+  inputs_.clear();
+  for (const ValueId v : from_.inputs(i)) inputs_.push_back(map_[v]);
+  return map_[i.output] = to.add(*i.op, inputs_, from_.attributes(i), i.where, from_.dtype(i.output),
+                                 from_.shape(i.output));
+}
+
+Graph Rewrite::finish() && {
+  for (const ValueId v : from_.outputs()) to.add_output(map_[v]);
+  for (const StateUse& s : from_.states())
+    if (s.after != s.before) to.assign(s.slot, map_[s.after]);
+  return std::move(to);
+}
+
+Graph remove_dead_code(const Graph& g) {
+  std::vector<bool> needed(g.values().size(), false);
+  for (const ValueId v : g.outputs()) needed[v] = true;
+  for (const StateUse& s : g.states())
+    if (s.after != s.before) needed[s.after] = true;
+  for (std::size_t n = g.size(); n-- > 0;) {
+    const Instruction& i = g[n];
+    if (i.op->draws) needed[i.output] = true;
+    if (!needed[i.output]) continue;
+    for (const ValueId v : g.inputs(i)) needed[v] = true;
+  }
+  // Written out, because constants and states that nobody needs go as well.
+  Graph to;
+  std::vector<ValueId> map(g.values().size(), none);
+  for (const ValueId v : g.arguments()) map[v] = to.add_argument(g.dtype(v), g.shape(v));
+  for (ValueId v = 0; v < g.values().size(); ++v) {
+    if (needed[v] && g.constant(v) != nullptr) map[v] = to.add_constant(*g.constant(v));
+    if (g.value(v).source == Source::state) {
+      const StateUse& s = g.states()[g.value(v).index];
+      if (needed[v] || s.after != s.before) map[v] = to.add_state(s.slot);
+    }
+  }
+  std::vector<ValueId> inputs;
+  for (const Instruction& i : g.instructions()) {
+    if (!needed[i.output]) continue;
+    inputs.clear();
+    for (const ValueId v : g.inputs(i)) inputs.push_back(map[v]);
+    map[i.output] = to.add(*i.op, inputs, g.attributes(i), i.where, g.dtype(i.output), g.shape(i.output));
+  }
+  for (const ValueId v : g.outputs()) to.add_output(map[v]);
+  for (const StateUse& s : g.states())
+    if (s.after != s.before) to.assign(s.slot, map[s.after]);
+  return to;
+}
+
+Graph fold_constants(const Graph& g) {
+  constexpr std::int64_t largest = 1 << 14;  // elements: a program stays small
+  NoGrad scope;
+  Rewrite r(g);
+  for (const Instruction& i : g.instructions()) {
+    bool constant = !i.op->draws && i.input_count > 0 && g.elements(i.output) <= largest;
+    for (const ValueId v : g.inputs(i)) constant = constant && r.to.constant(r[v]) != nullptr;
+    if (!constant) {
+      r.copy(i);
+      continue;
+    }
+    std::vector<detail::TensorImpl*> inputs;
+    for (const ValueId v : g.inputs(i)) inputs.push_back(r.to.constant(r[v])->get());
+    try {
+      const Tensor value = apply_op(*i.op, inputs.data(), i.input_count, g.attributes(i), i.where);
+      r.replace(i.output, r.to.add_constant(contiguous(value)));
+    } catch (const Error&) {
+      r.copy(i);  // it throws when the program runs, as eager code does
+    }
+  }
+  return std::move(r).finish();
+}
+
+Layout layout_of_view(const Graph& g, const Instruction& i) {
+  const Call call = g.describe(i);
+  // The view rule gets a header on bytes that nobody reads; what it returns tells where it looks.
+  static thread_local detail::Storage bytes;
+  detail::TensorImpl& x = *call.inputs[0];
+  x.storage = &bytes;
+  x.data = bytes.bytes();
+  detail::TensorImpl* view = i.op->view(call, {g.dtype(i.output), g.shape(i.output)});
+  const Layout layout{g.inputs(i)[0], view->data - x.data, view->contiguous, view->strides};
+  x.storage = nullptr;
+  x.data = nullptr;
+  detail::release(view);
+  return layout;
+}
+
+Graph legalise(const Graph& g) {
+  static const OperatorDefinition& contiguous = *find_operator("contiguous");
+  std::vector<bool> strided(g.values().size(), false);
+  Rewrite r(g);
+  for (const Instruction& i : g.instructions()) {
+    if (i.op->view && strided[g.inputs(i)[0]]) {
+      const ValueId from[] = {r[g.inputs(i)[0]]};
+      const ValueId inputs[] = {r.to.add(contiguous, from, nullptr, i.where)};
+      r.replace(i.output,
+                r.to.add(*i.op, inputs, g.attributes(i), i.where, g.dtype(i.output), g.shape(i.output)));
+    } else {
+      r.copy(i);
+    }
+    if (i.op->view) strided[i.output] = !layout_of_view(g, i).contiguous;
+  }
+  return std::move(r).finish();
+}
+
+Graph simplify(const Graph& g) {
+  Rewrite r(g);
+  std::vector<ValueId> unbroadcast(g.values().size(), none);  // old views that only repeat: what they repeat
+  std::vector<ValueId> inputs;
+  for (const Instruction& i : g.instructions()) {
+    if (i.op->view && i.input_count == 1) {
+      const ValueId x = g.inputs(i)[0];
+      const Layout layout = layout_of_view(g, i);
+      if (layout.contiguous && layout.offset == 0 && g.shape(x) == g.shape(i.output)) {
+        r.replace(i.output, r[x]);
+        continue;
+      }
+      Shape both;
+      if (layout.offset == 0 && broadcast(g.shape(x), g.shape(i.output), both) && both == g.shape(i.output) &&
+          layout.strides == broadcast_strides(g.shape(x), contiguous_strides(g.shape(x)), both))
+        unbroadcast[i.output] = x;
+    }
+    if (!i.op->elementwise) {
+      r.copy(i);
+      continue;
+    }
+    inputs.assign(g.inputs(i).begin(), g.inputs(i).end());
+    for (ValueId& v : inputs) {
+      if (unbroadcast[v] == none) continue;
+      const ValueId before = v;
+      v = unbroadcast[v];
+      Shape shape = g.shape(inputs[0]);
+      bool same = true;
+      for (const ValueId other : inputs) {
+        Shape both;
+        same = same && broadcast(shape, g.shape(other), both);
+        if (same) shape = both;
+      }
+      if (!same || shape != g.shape(i.output)) v = before;
+    }
+    for (ValueId& v : inputs) v = r[v];
+    r.replace(i.output,
+              r.to.add(*i.op, inputs, g.attributes(i), i.where, g.dtype(i.output), g.shape(i.output)));
+  }
+  return std::move(r).finish();
+}
+
+Graph share_common(const Graph& g) {
+  Rewrite r(g);
+  std::unordered_multimap<std::size_t, std::uint32_t> known;  // hash -> instruction of the new graph
+  const auto same = [&](const Instruction& a, const Graph& ga, const Instruction& b, const Graph& gb) {
+    return a.op->attributes == nullptr ||
+           a.op->attributes->print(ga.attributes(a)) == b.op->attributes->print(gb.attributes(b));
+  };
+  std::vector<ValueId> inputs;
+  for (const Instruction& i : g.instructions()) {
+    if (i.op->draws) {
+      r.copy(i);
+      continue;
+    }
+    inputs.clear();
+    std::size_t hash = std::hash<const void*>{}(i.op);
+    for (const ValueId v : g.inputs(i)) {
+      inputs.push_back(r[v]);
+      hash = (hash ^ r[v]) * 0x9e3779b97f4a7c15u;
+      hash ^= hash >> 29;
+    }
+    ValueId found = none;
+    const auto [first, last] = known.equal_range(hash);
+    for (auto at = first; at != last && found == none; ++at) {
+      const Instruction& other = r.to[at->second];
+      const auto theirs = r.to.inputs(other);
+      if (other.op == i.op && std::equal(inputs.begin(), inputs.end(), theirs.begin(), theirs.end()) &&
+          same(i, g, other, r.to))
+        found = other.output;
+    }
+    if (found != none) {
+      r.replace(i.output, found);
+      continue;
+    }
+    r.copy(i);
+    known.emplace(hash, static_cast<std::uint32_t>(r.to.size() - 1));
+  }
+  return std::move(r).finish();
+}
+
+Graph optimise(Graph graph, const Options& options) {
   graph.verify("recorded");
+  const auto pass = [&](bool wanted, const char* name, Graph (*run)(const Graph&)) {
+    if (!wanted) return;
+    graph = run(graph);
+    graph.verify(name);
+  };
+  pass(options.dead_code, "dead code", remove_dead_code);
+  pass(options.fold_constants, "constant folding", fold_constants);
+  pass(options.simplify, "simplification", simplify);
+  pass(options.common_subexpressions, "common subexpressions", share_common);
+  pass(true, "legalisation", legalise);
+  pass(options.dead_code, "dead code", remove_dead_code);
   return graph;
 }
 

@@ -4,26 +4,13 @@
 #include <numeric>
 #include <unordered_map>
 
+#include "autodiff/program/passes.hpp"
+
 namespace wengert::program {
 namespace {
 
 /// Longest row that a row operator may have in a loop: several of them stay in the L1 cache.
 constexpr std::int64_t max_row_bytes = 32768;
-
-Layout layout_of_view(const Graph& g, const Instruction& i, const Layout& base) {
-  const Call call = g.describe(i);
-  // The view rule gets a header on bytes that nobody reads; what it returns tells where it looks.
-  static thread_local detail::Storage bytes;
-  detail::TensorImpl& x = *call.inputs[0];
-  x.storage = &bytes;
-  x.data = bytes.bytes();
-  detail::TensorImpl* view = i.op->view(call, {g.dtype(i.output), g.shape(i.output)});
-  Layout layout{base.root, base.offset + (view->data - x.data), view->contiguous, view->strides};
-  x.storage = nullptr;
-  x.data = nullptr;
-  detail::release(view);
-  return layout;
-}
 
 /// How an operand of an elementwise operator with this result moves; false when it fits no row and column.
 bool classify(const Shape& operand, const Shape& result, Moves& moves, std::int64_t& columns) {
@@ -84,7 +71,13 @@ class Scheduler {
     s_.layouts.resize(g_.values().size());
     for (ValueId v = 0; v < g_.values().size(); ++v) s_.layouts[v].root = v;
     for (const Instruction& i : g_.instructions())
-      if (i.op->view) s_.layouts[i.output] = layout_of_view(g_, i, s_.layouts[g_.inputs(i)[0]]);
+      if (i.op->view) {
+        const Layout& base = s_.layouts[g_.inputs(i)[0]];
+        Layout seen = layout_of_view(g_, i);
+        seen.root = base.root;
+        seen.offset += base.offset;
+        s_.layouts[i.output] = seen;
+      }
   }
 
   /// Whether the value is its root under another shape.

@@ -3,11 +3,23 @@
 #include <atomic>
 
 #include "autodiff/graph/apply.hpp"
+#include "autodiff/ops/structure.hpp"
 
 namespace wengert::program {
 namespace {
 
 std::atomic<std::uint32_t> traces{0};
+
+/// The elements alone, contiguous, computed and not recorded.
+Tensor elements_of(detail::TensorImpl& x) {
+  if (x.contiguous) return Tensor::adopt(detail::new_view(x, x.shape, x.strides, 0));
+  struct Pause {
+    detail::Tracer* tracer = std::exchange(detail::recording.tracer, nullptr);
+    ~Pause() { detail::recording.tracer = tracer; }
+  } pause;
+  NoGrad scope;
+  return contiguous(Tensor::share(&x));
+}
 
 }  // namespace
 
@@ -40,8 +52,7 @@ ValueId Trace::value_of(const detail::TensorImpl& x) {
     // so that its address means it and no other.
     auto& original = const_cast<detail::TensorImpl&>(x);
     kept_.push_back(Tensor::share(&original));
-    at->second =
-        graph_.add_constant(Tensor::adopt(detail::new_view(original, original.shape, original.strides, 0)));
+    at->second = graph_.add_constant(elements_of(original));
   }
   return at->second;
 }

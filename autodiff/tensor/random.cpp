@@ -218,91 +218,88 @@ void check_floating(const char* operation, DType dtype, const SourceLocation& wh
 std::mutex mutex;
 constinit State current;
 
-// Whose numbers a draw takes: a generator's, or the process's. It is numbered only after its arguments were
+// The numbers of the process's generator that a draw takes. A draw is numbered only after its arguments were
 // found to be right, and made outside of the lock.
-struct Source {
-  State* own = nullptr;
+Stream next_stream() {
+  std::lock_guard lock(mutex);
+  return {current.seed, current.draws++};
+}
 
-  Stream next() const {
-    if (own != nullptr) return {own->seed, own->draws++};
-    std::lock_guard lock(mutex);
-    return {current.seed, current.draws++};
-  }
-};
+}  // namespace
 
-Tensor draw_uniform(Source source, const Shape& shape, double low, double high, DType dtype,
-                    const SourceLocation& where) {
+void check_uniform(double low, double high, DType dtype, const SourceLocation& where) {
   check_floating("uniform", dtype, where);
   const double largest = dtype == DType::float32 ? std::numeric_limits<float>::max() : DBL_MAX;
   if (!(low <= high) || !std::isfinite(high - low) || std::abs(low) > largest || std::abs(high) > largest)
     throw ValueError("uniform", fmt::format("needs finite low <= high, got {} and {}", low, high), where);
-  Tensor result = allocate("uniform", shape, dtype, where);
-  if (dtype == DType::float32)
-    fill_uniform<float, std::uint32_t>(source.next(), result.impl(), low, high);
-  else
-    fill_uniform<double, std::uint64_t>(source.next(), result.impl(), low, high);
-  return result;
 }
 
-Tensor draw_normal(Source source, const Shape& shape, double mean, double stddev, DType dtype,
-                   const SourceLocation& where) {
+void check_normal(double mean, double stddev, DType dtype, const SourceLocation& where) {
   check_floating("normal", dtype, where);
   if (!std::isfinite(mean) || !std::isfinite(stddev) || stddev < 0)
     throw ValueError("normal",
                      fmt::format("needs a finite mean and stddev >= 0, got {} and {}", mean, stddev), where);
-  Tensor result = allocate("normal", shape, dtype, where);
-  if (dtype == DType::float32)
-    fill_normal<float, std::uint32_t>(source.next(), result.impl(), mean, stddev);
-  else
-    fill_normal<double, std::uint64_t>(source.next(), result.impl(), mean, stddev);
-  return result;
 }
 
-Tensor draw_bernoulli(Source source, double p, const Shape& shape, const SourceLocation& where) {
+void check_bernoulli(double p, const SourceLocation& where) {
   if (!(p >= 0 && p <= 1))
     throw ValueError("bernoulli", fmt::format("a probability lies in [0, 1], got {}", p), where);
-  Tensor result = allocate("bernoulli", shape, DType::bool_, where);
+}
+
+void check_integers(std::int64_t low, std::int64_t high, const SourceLocation& where) {
+  if (low >= high)
+    throw ValueError("integers", fmt::format("needs low < high, got {} and {}", low, high), where);
+}
+
+void check_permutation(std::int64_t n, const SourceLocation& where) {
+  if (n < 0) throw ValueError("permutation", fmt::format("a negative count: {}", n), where);
+}
+
+namespace {
+
+void fill_bernoulli(const Stream& stream, detail::TensorImpl& out, double p) {
   const auto bound = static_cast<std::uint64_t>(p * 0x1p32 + 0.5);
-  fill<bool, std::uint32_t>(source.next(), result.impl(),
+  fill<bool, std::uint32_t>(stream, out,
                             [&](const std::uint32_t* words, bool* to, std::int64_t count, std::int64_t) {
                               for (std::int64_t i = 0; i < count; ++i) to[i] = words[i] < bound;
                             });
-  return result;
 }
 
-Tensor draw_integers(Source source, std::int64_t low, std::int64_t high, const Shape& shape,
-                     const SourceLocation& where) {
-  if (low >= high)
-    throw ValueError("integers", fmt::format("needs low < high, got {} and {}", low, high), where);
-  Tensor result = allocate("integers", shape, DType::int64, where);
-  const Stream stream = source.next();
+void fill_integers(const Stream& stream, detail::TensorImpl& out, std::int64_t low, std::int64_t high) {
   const auto first = static_cast<std::uint64_t>(low);
   const std::uint64_t range = static_cast<std::uint64_t>(high) - first;
   fill<std::int64_t, std::uint64_t>(
-      stream, result.impl(),
-      [&](const std::uint64_t* words, std::int64_t* to, std::int64_t count, std::int64_t start) {
+      stream, out, [&](const std::uint64_t* words, std::int64_t* to, std::int64_t count, std::int64_t start) {
         for (std::int64_t i = 0; i < count; ++i)
           to[i] = static_cast<std::int64_t>(first + below(stream, words[i], range, start + i));
       });
-  return result;
 }
 
-Tensor draw_permutation(Source source, std::int64_t n, const SourceLocation& where) {
-  if (n < 0) throw ValueError("permutation", fmt::format("a negative count: {}", n), where);
-  Tensor result = allocate("permutation", {n}, DType::int64, where);
-  const Stream stream = source.next();
-  auto* const all = result.impl().as<std::int64_t>();
+void fill_permutation(const Stream& stream, detail::TensorImpl& out) {
+  auto* const all = out.as<std::int64_t>();
   // Fisher and Yates, from the front: entry i is new and swaps with one of 0, ..., i.
   fill<std::int64_t, std::uint64_t>(
-      stream, result.impl(),
-      [&](const std::uint64_t* words, std::int64_t* to, std::int64_t count, std::int64_t start) {
+      stream, out, [&](const std::uint64_t* words, std::int64_t* to, std::int64_t count, std::int64_t start) {
         for (std::int64_t i = 0; i < count; ++i) {
           to[i] = start + i;
           std::swap(to[i],
                     all[below(stream, words[i], static_cast<std::uint64_t>(start + i + 1), start + i)]);
         }
       });
-  return result;
+}
+
+void fill_uniform_of(const Stream& stream, detail::TensorImpl& out, double low, double high) {
+  if (out.dtype == DType::float32)
+    fill_uniform<float, std::uint32_t>(stream, out, low, high);
+  else
+    fill_uniform<double, std::uint64_t>(stream, out, low, high);
+}
+
+void fill_normal_of(const Stream& stream, detail::TensorImpl& out, double mean, double stddev) {
+  if (out.dtype == DType::float32)
+    fill_normal<float, std::uint32_t>(stream, out, mean, stddev);
+  else
+    fill_normal<double, std::uint64_t>(stream, out, mean, stddev);
 }
 
 }  // namespace
@@ -319,40 +316,47 @@ void set_state(const State& state) {
   current = state;
 }
 
-Tensor uniform(const Shape& shape, double low, double high, DType dtype, SourceLocation where) {
-  return draw_uniform({}, shape, low, high, dtype, where);
-}
-Tensor uniform(const Shape& shape, DType dtype, SourceLocation where) {
-  return draw_uniform({}, shape, 0, 1, dtype, where);
-}
-Tensor normal(const Shape& shape, double mean, double stddev, DType dtype, SourceLocation where) {
-  return draw_normal({}, shape, mean, stddev, dtype, where);
-}
-Tensor normal(const Shape& shape, DType dtype, SourceLocation where) {
-  return draw_normal({}, shape, 0, 1, dtype, where);
-}
-Tensor bernoulli(double p, const Shape& shape, SourceLocation where) {
-  return draw_bernoulli({}, p, shape, where);
-}
-Tensor integers(std::int64_t low, std::int64_t high, const Shape& shape, SourceLocation where) {
-  return draw_integers({}, low, high, shape, where);
-}
-Tensor permutation(std::int64_t n, SourceLocation where) { return draw_permutation({}, n, where); }
-
 Tensor Generator::uniform(const Shape& shape, double low, double high, DType dtype, SourceLocation where) {
-  return draw_uniform({&state_}, shape, low, high, dtype, where);
+  check_uniform(low, high, dtype, where);
+  Tensor result = allocate("uniform", shape, dtype, where);
+  fill_uniform_of({state_.seed, state_.draws++}, result.impl(), low, high);
+  return result;
 }
 Tensor Generator::normal(const Shape& shape, double mean, double stddev, DType dtype, SourceLocation where) {
-  return draw_normal({&state_}, shape, mean, stddev, dtype, where);
+  check_normal(mean, stddev, dtype, where);
+  Tensor result = allocate("normal", shape, dtype, where);
+  fill_normal_of({state_.seed, state_.draws++}, result.impl(), mean, stddev);
+  return result;
 }
 Tensor Generator::bernoulli(double p, const Shape& shape, SourceLocation where) {
-  return draw_bernoulli({&state_}, p, shape, where);
+  check_bernoulli(p, where);
+  Tensor result = allocate("bernoulli", shape, DType::bool_, where);
+  fill_bernoulli({state_.seed, state_.draws++}, result.impl(), p);
+  return result;
 }
 Tensor Generator::integers(std::int64_t low, std::int64_t high, const Shape& shape, SourceLocation where) {
-  return draw_integers({&state_}, low, high, shape, where);
+  check_integers(low, high, where);
+  Tensor result = allocate("integers", shape, DType::int64, where);
+  fill_integers({state_.seed, state_.draws++}, result.impl(), low, high);
+  return result;
 }
 Tensor Generator::permutation(std::int64_t n, SourceLocation where) {
-  return draw_permutation({&state_}, n, where);
+  check_permutation(n, where);
+  Tensor result = allocate("permutation", {n}, DType::int64, where);
+  fill_permutation({state_.seed, state_.draws++}, result.impl());
+  return result;
 }
+
+void draw_uniform(detail::TensorImpl& out, double low, double high) {
+  fill_uniform_of(next_stream(), out, low, high);
+}
+void draw_normal(detail::TensorImpl& out, double mean, double stddev) {
+  fill_normal_of(next_stream(), out, mean, stddev);
+}
+void draw_bernoulli(detail::TensorImpl& out, double p) { fill_bernoulli(next_stream(), out, p); }
+void draw_integers(detail::TensorImpl& out, std::int64_t low, std::int64_t high) {
+  fill_integers(next_stream(), out, low, high);
+}
+void draw_permutation(detail::TensorImpl& out) { fill_permutation(next_stream(), out); }
 
 }  // namespace wengert::random

@@ -52,7 +52,8 @@ class Generator {
   State state_;
 };
 
-// The generator of the process. Its draws may come from any thread; they are numbered in the order in which
+// The generator of the process, behind operators of the table: captured functions draw at every call.
+// Its draws may come from any thread; they are numbered in the order in which
 // they are asked for. It starts as seed(0) does: a program that sets no seed repeats itself.
 
 /// Starts the process-wide generator over. Example: random::seed(42).
@@ -91,5 +92,18 @@ Tensor integers(std::int64_t low, std::int64_t high, const Shape& shape,
 /// The numbers 0, ..., n - 1 in random order, every order with the same probability: int64[n]. n >= 0
 /// (ValueError). Example: Tensor order = random::permutation(60000).
 Tensor permutation(std::int64_t n, SourceLocation where = SourceLocation::current());
+
+// What the operators behind these functions are made of: the checks of their arguments, and draws of the
+// process-wide generator into results that exist.
+void check_uniform(double low, double high, DType dtype, const SourceLocation& where);
+void check_normal(double mean, double stddev, DType dtype, const SourceLocation& where);
+void check_bernoulli(double p, const SourceLocation& where);
+void check_integers(std::int64_t low, std::int64_t high, const SourceLocation& where);
+void check_permutation(std::int64_t n, const SourceLocation& where);
+void draw_uniform(wengert::detail::TensorImpl& out, double low, double high);
+void draw_normal(wengert::detail::TensorImpl& out, double mean, double stddev);
+void draw_bernoulli(wengert::detail::TensorImpl& out, double p);
+void draw_integers(wengert::detail::TensorImpl& out, std::int64_t low, std::int64_t high);
+void draw_permutation(wengert::detail::TensorImpl& out);
 
 }  // namespace wengert::random

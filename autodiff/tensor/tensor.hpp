@@ -53,6 +53,8 @@ class Tensor {
   void swap(Tensor& other) noexcept { std::swap(impl_, other.impl_); }
 
   bool defined() const { return impl_ != nullptr; }
+  /// False for a tensor within a function that is being captured: it is written down, not computed.
+  bool has_value() const { return checked().trace == 0; }
 
   DType dtype() const { return checked().dtype; }
   const Shape& shape() const { return checked().shape; }

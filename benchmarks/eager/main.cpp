@@ -1,7 +1,11 @@
+#include <string_view>
+
 #include "benchmarks/common/data.hpp"
 #include "benchmarks/eager/rows.hpp"
 
 namespace wengert::bench {
+
+const bool replayed = std::string_view(WENGERT_BENCH_COMPETITOR) == "replay";
 
 Result compare(const Tensor& output, const Tensors& gradients) {
   Checksum y, g;
@@ -16,5 +20,5 @@ int main(int argc, char** argv) {
   using namespace wengert::bench;
   std::vector<Row> rows = training_rows();
   for (auto more : {elementwise_rows(), operator_rows()}) rows.insert(rows.end(), more.begin(), more.end());
-  return run_rows(argc, argv, "eager", rows);
+  return run_rows(argc, argv, WENGERT_BENCH_COMPETITOR, rows);
 }

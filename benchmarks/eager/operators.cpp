@@ -19,23 +19,36 @@ struct Normal {
 
 class OperatorRow final : public Workload {
  public:
-  OperatorRow(Function function, const std::vector<Normal>& wrt, const Normal& cotangent)
-      : function_(std::move(function)), cotangent_(cotangent.tensor()) {
-    for (const Normal& input : wrt) wrt_.push_back(variable(input.tensor()));
+  OperatorRow(Function function, const std::vector<Normal>& wrt, const Normal& cotangent) {
+    const auto run = [function](const Tensors& wrt, const Tensor& cotangent) {
+      const Tensor output = function(wrt);
+      Tensors results{output};
+      for (const Tensor& g : gradients(output, wrt, {.cotangent = cotangent})) results.push_back(g);
+      return results;
+    };
+    if (wrt.size() == 1)
+      step_ = make_step([run](const Tensor& a, const Tensor& c) { return run({variable(a)}, c); },
+                        wrt[0].tensor(), cotangent.tensor());
+    else
+      step_ = make_step(
+          [run](const Tensor& a, const Tensor& b, const Tensor& c) {
+            return run({variable(a), variable(b)}, c);
+          },
+          wrt[0].tensor(), wrt[1].tensor(), cotangent.tensor());
+    only_last_ = wrt.size() == 2 && wrt[1].shape.size() == 1;
   }
-  void step() override {
-    output_ = function_(wrt_);
-    gradients_ = gradients(output_, wrt_, {.cotangent = cotangent_});
-  }
+  void step() override { results_ = step_(); }
   Result result() override {
     // the bias row compares the bias's gradient only: the other is the cotangent itself
-    return compare(output_, wrt_.size() == 2 && wrt_[1].ndim() == 1 ? Tensors{gradients_[1]} : gradients_);
+    Tensors gradients;
+    for (std::size_t i = only_last_ ? 2 : 1; i < results_.size(); ++i) gradients.push_back(results_[i]);
+    return compare(results_[0], gradients);
   }
 
  private:
-  Function function_;
-  Tensor cotangent_, output_;
-  Tensors wrt_, gradients_;
+  std::function<Tensors()> step_;
+  Tensors results_;
+  bool only_last_ = false;
 };
 
 Row row(const char* name, Function function, std::vector<Normal> wrt, Normal cotangent) {

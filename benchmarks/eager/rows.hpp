@@ -1,8 +1,11 @@
-// The library's own rows, eager: every operator computes at once and records itself.
+// The library's own rows: eager, every operator computes at once and records itself, and replayed, the same
+// step captured as a program.
 #pragma once
 
 #include <autodiff/autodiff.hpp>
+#include <functional>
 #include <initializer_list>
+#include <memory>
 #include <vector>
 
 #include "benchmarks/common/harness.hpp"
@@ -15,6 +18,17 @@ std::vector<Row> operator_rows();     ///< W9
 
 inline Tensor to_tensor(const std::vector<float>& values, const Shape& shape) {
   return from_span<float>(values, shape);
+}
+
+/// Whether this competitor is `replay`.
+extern const bool replayed;
+
+/// A step of a row: f(arguments...), which returns tensors, called or replayed.
+template <class F, class... T>
+std::function<Tensors()> make_step(F f, T... arguments) {
+  if (!replayed) return [f, arguments...]() mutable { return f(arguments...); };
+  auto captured = std::make_shared<Captured<F>>(capture(f));
+  return [captured, arguments...] { return (*captured)(arguments...); };
 }
 
 /// The loss or, of anything larger, its projection, and the gradients' checksum.

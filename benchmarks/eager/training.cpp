@@ -29,6 +29,7 @@ class Training : public Workload {
   }
   nn::Parameters parameters_;
   Tensors start_;
+  std::function<Tensors()> step_;
   Tensor loss_;
 };
 
@@ -40,18 +41,21 @@ class Xor final : public Training {
     add(data_.w2, {w1_hidden, 1});
     add(data_.b2, {1});
     optimizer_.emplace(parameters_, nn::SGDOptions{.learning_rate = w1_learning_rate});
+    step_ = make_step(
+        [this](const Tensor& x, const Tensor& t) {
+          const nn::Parameters& p = parameters_;
+          Tensor hidden = tanh(matmul(x, p[0].value()) + p[1].value());
+          Tensor y = sigmoid(matmul(hidden, p[2].value()) + p[3].value());
+          Tensor loss = -mean(t * log(y) + (1 - t) * log(1 - y));
+          optimizer_->step(gradients(loss, p));
+          return Tensors{loss};
+        },
+        to_tensor(data_.x, {w1_batch, w1_inputs}), to_tensor(data_.t, {w1_batch, 1}));
   }
-  void step() override {
-    const nn::Parameters& p = parameters_;
-    Tensor hidden = tanh(matmul(x_, p[0].value()) + p[1].value());
-    Tensor y = sigmoid(matmul(hidden, p[2].value()) + p[3].value());
-    loss_ = -mean(t_ * log(y) + (1 - t_) * log(1 - y));
-    optimizer_->step(gradients(loss_, p));
-  }
+  void step() override { loss_ = step_()[0]; }
 
  private:
   XorData data_;
-  Tensor x_ = to_tensor(data_.x, {w1_batch, w1_inputs}), t_ = to_tensor(data_.t, {w1_batch, 1});
   std::optional<nn::SGD> optimizer_;
 };
 
@@ -68,17 +72,14 @@ class ClassifierRow : public Training {
   }
 
  protected:
-  Tensor loss() const {
-    Tensor h = x_;
+  Tensor loss(Tensor h, const Tensor& labels) const {
     for (std::size_t l = 0; l < model_.layers(); ++l) {
       h = matmul(h, parameters_[2 * l].value()) + parameters_[2 * l + 1].value();
       if (l + 1 < model_.layers()) h = model_.activation == Activation::relu ? relu(h) : tanh(h);
     }
-    return nn::cross_entropy(h, labels_);
+    return nn::cross_entropy(h, labels);
   }
   const Classifier& model_;
-
- private:
   Tensor x_, labels_;
 };
 
@@ -94,11 +95,15 @@ class ClassifierTraining final : public ClassifierRow {
                                                                   .beta1 = adam_beta1,
                                                                   .beta2 = adam_beta2,
                                                                   .epsilon = adam_epsilon});
+    step_ = make_step(
+        [this](const Tensor& x, const Tensor& labels) {
+          Tensor l = loss(x, labels);
+          optimizer_->step(gradients(l, parameters_));
+          return Tensors{l};
+        },
+        x_, labels_);
   }
-  void step() override {
-    loss_ = loss();
-    optimizer_->step(gradients(loss_, parameters_));
-  }
+  void step() override { loss_ = step_()[0]; }
 
  private:
   std::unique_ptr<nn::Optimizer> optimizer_;
@@ -110,19 +115,28 @@ class HessianVector final : public ClassifierRow {
     const auto direction = classifier_direction(model);
     for (std::size_t i = 0; i < parameters_.size(); ++i)
       direction_.push_back(to_tensor(direction[i], parameters_[i].shape()));
+    step_ = make_step(
+        [this](const Tensor& x, const Tensor& labels) {
+          const Tensor l = loss(x, labels);
+          const Tensors first = gradients(l, parameters_, {.create_graph = true});
+          Tensor along = sum(first[0] * direction_[0]);
+          for (std::size_t i = 1; i < first.size(); ++i) along = along + sum(first[i] * direction_[i]);
+          Tensors results{l};
+          for (const Tensor& product : gradients(along, parameters_)) results.push_back(product);
+          return results;
+        },
+        x_, labels_);
   }
-  void step() override {
-    loss_ = loss();
-    const Tensors first = gradients(loss_, parameters_, {.create_graph = true});
-    Tensor along = sum(first[0] * direction_[0]);
-    for (std::size_t i = 1; i < first.size(); ++i) along = along + sum(first[i] * direction_[i]);
-    product_ = gradients(along, parameters_);
-  }
+  void step() override { results_ = step_(); }
   int checked_steps() const override { return 1; }
-  Result result() override { return compare(loss_, product_); }
+  Result result() override {
+    Tensors products;
+    for (std::size_t i = 1; i < results_.size(); ++i) products.push_back(results_[i]);
+    return compare(results_[0], products);
+  }
 
  private:
-  Tensors direction_, product_;
+  Tensors direction_, results_;
 };
 
 }  // namespace

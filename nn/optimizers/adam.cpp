@@ -1,7 +1,6 @@
 #include "nn/optimizers/adam.hpp"
 
-#include <cmath>
-
+#include "autodiff/ops/ops.hpp"
 #include "autodiff/ops/updates.hpp"
 
 namespace wengert::nn {
@@ -20,8 +19,10 @@ Adam::Adam(const char* name, Parameters parameters, const AdamOptions& options, 
   check_option("beta2", options.beta2, where, 1.0);
   check_option("epsilon", options.epsilon, where);
   check_option("weight_decay", options.weight_decay, where);
-  moments_.resize(parameters_.size());
-  next_.resize(parameters_.size());
+  beta1_power_ = State(scalar(1.0, DType::float64));
+  beta2_power_ = State(scalar(1.0, DType::float64));
+  for (const Parameter& p : parameters_)
+    moments_.push_back({State(zeros(p.shape(), p.dtype())), State(zeros(p.shape(), p.dtype()))});
 }
 
 AdamW::AdamW(Parameters parameters, const AdamWOptions& options, SourceLocation where)
@@ -36,38 +37,38 @@ AdamW::AdamW(Parameters parameters, const AdamWOptions& options, SourceLocation 
 void Adam::compute(const Tensors& gradients, const SourceLocation& where) {
   // The corrections of the averages go into two scales, so that the update stays one pass:
   // rate * (m / c1) / (sqrt(v / c2) + e) = rate * sqrt(c2) / c1 * m / (sqrt(v) + e * sqrt(c2)).
-  const double t = static_cast<double>(steps_ + 1);
-  const double c1 = 1.0 - std::pow(options_.beta1, t);
-  const double root_c2 = std::sqrt(1.0 - std::pow(options_.beta2, t));
+  const auto at = [&](const Tensor& x) { return Operand(x, where); };
+  const Tensor power1 = multiply(at(beta1_power_.value()), options_.beta1);
+  const Tensor power2 = multiply(at(beta2_power_.value()), options_.beta2);
+  keep(beta1_power_, power1);
+  keep(beta2_power_, power2);
+  const Tensor root_c2 = sqrt(subtract(Operand(1.0, where), power2), where);
+  const Tensor& negative = negative_rate(DType::float64);
+  const Tensor scale = divide(at(multiply(at(negative), root_c2)), subtract(at(power1), 1.0));
+  const Tensor offset = multiply(at(root_c2), options_.epsilon);
   const bool decayed = options_.weight_decay > 0.0 && !decoupled_;
 
-  Tensor keep, rate, epsilon, decay, weight1, weight2, zero;
+  Tensor kept, rate, epsilon, decay, weight1, weight2;
   DType dtype = DType::bool_;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor& p = parameters_[i].value();
     if (p.dtype() != dtype) {
       dtype = p.dtype();
-      keep = scalar(decoupled_ ? 1.0 - learning_rate_ * options_.weight_decay : 1.0, dtype);
-      rate = scalar(learning_rate_ * root_c2 / c1, dtype);
-      epsilon = scalar(options_.epsilon * root_c2, dtype);
+      kept = decoupled_ ? cast(add_scaled(Operand(1.0, where), negative, options_.weight_decay), dtype, where)
+                        : scalar(1.0, dtype);
+      rate = cast(scale, dtype, where);
+      epsilon = cast(offset, dtype, where);
       decay = scalar(options_.weight_decay, dtype);
       weight1 = scalar(1.0 - options_.beta1, dtype);
       weight2 = scalar(1.0 - options_.beta2, dtype);
-      zero = scalar(0.0, dtype);
     }
-    const Tensor g = decayed ? add_scaled(Operand(gradients[i], where), p, decay) : gradients[i];
-    const Moments& before = moments_[i];
-    Moments& after = next_[i];
-    after.m = lerp(Operand(before.m.defined() ? before.m : zero, where), g, weight1);
-    after.v = lerp_square(Operand(before.v.defined() ? before.v : zero, where), g, weight2);
-    prepared_[i] = Parameter::prepare(adam_update(Operand(p, where), after.m, after.v, keep, rate, epsilon));
+    const Tensor g = decayed ? add_scaled(at(gradients[i]), p, decay) : gradients[i];
+    const Tensor m = lerp(at(moments_[i].m.value()), g, weight1);
+    const Tensor v = lerp_square(at(moments_[i].v.value()), g, weight2);
+    keep(moments_[i].m, m);
+    keep(moments_[i].v, v);
+    prepared_[i] = Parameter::prepare(adam_update(at(p), m, v, kept, rate, epsilon));
   }
-}
-
-void Adam::commit() noexcept {
-  ++steps_;
-  moments_.swap(next_);
-  for (Moments& old : next_) old = {};
 }
 
 }  // namespace wengert::nn

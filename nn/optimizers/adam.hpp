@@ -32,17 +32,15 @@ class Adam : public Optimizer {
 
  private:
   void compute(const Tensors& gradients, const SourceLocation& where) override;
-  void commit() noexcept override;
 
   struct Moments {
-    Tensor m;
-    Tensor v;
+    State m;
+    State v;
   };
   AdamOptions options_;
   bool decoupled_;
-  std::int64_t steps_ = 0;
-  std::vector<Moments> moments_;  ///< empty handles before the first step
-  std::vector<Moments> next_;
+  State beta1_power_, beta2_power_;  ///< beta^t after t steps
+  std::vector<Moments> moments_;
 };
 
 struct AdamWOptions {

@@ -20,11 +20,15 @@ Optimizer::Optimizer(const char* name, Parameters parameters, double learning_ra
     seen.push_back(p);
   }
   check_option("learning_rate", learning_rate, where);
+  rate32_ = State(wengert::detail::scalar(-learning_rate, DType::float32));
+  rate64_ = State(wengert::detail::scalar(-learning_rate, DType::float64));
   prepared_.resize(parameters_.size());
 }
 
 void Optimizer::set_learning_rate(double rate, SourceLocation where) {
   check_option("learning_rate", rate, where);
+  rate32_.set(wengert::detail::scalar(-rate, DType::float32));
+  rate64_.set(wengert::detail::scalar(-rate, DType::float64));
   learning_rate_ = rate;
 }
 
@@ -57,14 +61,16 @@ void Optimizer::check(const Tensors& gradients, const SourceLocation& where) con
 
 void Optimizer::step(const Tensors& gradients, SourceLocation where) {
   check(gradients, where);
+  kept_.clear();  // of a step that threw
   {
     NoGrad scope;
     compute(gradients, where);
   }
   for (std::size_t i = 0; i < prepared_.size(); ++i) parameters_[i].replace(std::move(prepared_[i]));
-  commit();
-  // The old values went into prepared_ and are not needed any more.
+  for (auto& [state, value] : kept_) state->replace(std::move(value));
+  // The old values went into these and are not needed any more.
   for (Tensor& old : prepared_) old = Tensor();
+  kept_.clear();
 }
 
 }  // namespace wengert::nn

@@ -29,25 +29,32 @@ class Optimizer {
   /// Throws ValueError when there are no parameters, one is empty or comes twice, or the rate is not finite
   /// or negative.
   Optimizer(const char* name, Parameters parameters, double learning_rate, const SourceLocation& where);
-  Optimizer(const Optimizer&) = default;
-  Optimizer& operator=(const Optimizer&) = default;
+  Optimizer(Optimizer&&) = default;
+  Optimizer& operator=(Optimizer&&) = default;
 
-  /// Computes every new value into prepared_ (Parameter::prepare) and the optimizer's own new state, changing
+  /// Computes every new value into prepared_ (Parameter::prepare) and its own new state with keep(), changing
   /// neither the parameters nor the state that step() would start from again.
   virtual void compute(const Tensors& gradients, const SourceLocation& where) = 0;
-  /// Makes the new state the state.
-  virtual void commit() noexcept = 0;
+  /// Remembers a new value for a part of the optimizer's own state; step() assigns it with the parameters.
+  void keep(const State& state, Tensor value) { kept_.push_back({&state, std::move(value)}); }
+  /// -learning_rate in an element type. A state: a captured step follows set_learning_rate().
+  const Tensor& negative_rate(DType dtype) const {
+    return (dtype == DType::float64 ? rate64_ : rate32_).value();
+  }
 
   [[noreturn]] void fail_option(const char* problem, double value, const SourceLocation& where) const;
   /// Throws unless the value is finite, at least 0 and, with an upper bound, below it.
   void check_option(const char* name, double value, const SourceLocation& where, double high = 0) const;
 
   Parameters parameters_;
-  double learning_rate_;
   std::vector<Tensor> prepared_;
 
  private:
   void check(const Tensors& gradients, const SourceLocation& where) const;
+
+  double learning_rate_;
+  State rate32_, rate64_;
+  std::vector<std::pair<const State*, Tensor>> kept_;
 
   const char* name_;
 };

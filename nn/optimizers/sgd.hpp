@@ -28,11 +28,10 @@ class SGD : public Optimizer {
 
  private:
   void compute(const Tensors& gradients, const SourceLocation& where) override;
-  void commit() noexcept override;
 
   SGDOptions options_;
-  std::vector<Tensor> velocity_;  ///< empty handles before the first step
-  std::vector<Tensor> next_;
+  std::vector<State> velocity_;  ///< with momentum: zero before the first step
+  State gain_;                   ///< with dampening: 1 in the first step, 1 - dampening afterwards
 };
 
 }  // namespace wengert::nn

@@ -6,7 +6,9 @@
 #include <limits>
 #include <map>
 
+#include "autodiff/gradcheck/battery_impl.hpp"
 #include "autodiff/gradcheck/entries.hpp"
+#include "autodiff/tensor/random.hpp"
 
 using namespace wengert;
 
@@ -54,6 +56,8 @@ class Arguments {
     return text_.substr(begin, end - begin);
   }
   int integer(const std::string& name) const { return std::stoi(text(name)); }
+  double number(const std::string& name) const { return std::stod(text(name)); }
+  DType dtype() const { return text("dtype") == "float32" ? DType::float32 : DType::float64; }
   bool flag(const std::string& name) const { return text(name) == "true"; }
   Shape list(const std::string& name) const {
     Shape result;
@@ -80,6 +84,14 @@ bool holds(const Shape& list, int i) { return std::find(list.begin(), list.end()
 using Rule = std::function<Tensor(const Arguments&)>;
 
 /// f of the entries behind each result.
+/// What a generator of one's own draws from the place where the battery sets that of the process.
+Rule drawn(Tensor (*f)(random::Generator&, const Arguments&)) {
+  return [f](const Arguments& a) {
+    random::Generator generator(detail::Battery::draws_from);
+    return f(generator, a);
+  };
+}
+
 Rule reduction(double (*f)(const std::vector<double>&, const Arguments&)) {
   return [f](const Arguments& a) {
     Array x(a.in());
@@ -355,6 +367,20 @@ const std::map<std::string, Rule>& rules() {
       {"take_transposed", giving(each_taken)},
       {"take_along_axis", taking(each_taken_along)},
       {"take_along_axis_transposed", giving(each_taken_along)},
+      {"uniform", drawn([](random::Generator& g, const Arguments& a) {
+         return g.uniform(a.list("shape"), a.number("first"), a.number("second"), a.dtype());
+       })},
+      {"normal", drawn([](random::Generator& g, const Arguments& a) {
+         return g.normal(a.list("shape"), a.number("first"), a.number("second"), a.dtype());
+       })},
+      {"bernoulli", drawn([](random::Generator& g, const Arguments& a) {
+         return g.bernoulli(a.number("p"), a.list("shape"));
+       })},
+      {"integers", drawn([](random::Generator& g, const Arguments& a) {
+         return g.integers(a.integer("low"), a.integer("high"), a.list("shape"));
+       })},
+      {"permutation",
+       drawn([](random::Generator& g, const Arguments& a) { return g.permutation(a.integer("n")); })},
       {"one_hot",
        [](const Arguments& a) {
          Array positions(a.in());

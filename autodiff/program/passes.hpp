@@ -1,0 +1,43 @@
+#pragma once
+
+#include "autodiff/program/schedule.hpp"
+
+namespace wengert::program {
+
+/// Drops what no output, no state and no random draw needs.
+Graph remove_dead_code(const Graph& graph);
+/// Computes what depends on constants only, when the result is small.
+Graph fold_constants(const Graph& graph);
+/// Exact simplifications: views that change nothing disappear, and elementwise operators broadcast by
+/// themselves what was broadcast for them.
+Graph simplify(const Graph& graph);
+/// Computes equal calls once.
+Graph share_common(const Graph& graph);
+/// What every program needs to be run: views look at contiguous values.
+Graph legalise(const Graph& graph);
+
+/// Where the result of a view lies, seen from its input, which is contiguous.
+Layout layout_of_view(const Graph& graph, const Instruction& view);
+
+/// Builds a graph from another one: arguments, constants and states are there from the start, instructions
+/// follow one by one, changed or not.
+class Rewrite {
+ public:
+  explicit Rewrite(const Graph& from);
+
+  /// The new value of an old one.
+  ValueId operator[](ValueId old) const { return map_[old]; }
+  /// The old instruction with new inputs.
+  ValueId copy(const Instruction& i);
+  void replace(ValueId old, ValueId by) { map_[old] = by; }
+  Graph finish() &&;
+
+  Graph to;
+
+ private:
+  const Graph& from_;
+  std::vector<ValueId> map_;
+  std::vector<ValueId> inputs_;
+};
+
+}  // namespace wengert::program

@@ -1,0 +1,94 @@
+#include <doctest/doctest.h>
+
+#include <vector>
+
+#include "autodiff/autodiff.hpp"
+
+using namespace wengert;
+
+namespace {
+
+std::vector<float> values(const Tensor& x) { return x.to_vector<float>(); }
+
+}  // namespace
+
+TEST_SUITE_BEGIN("capture");
+
+TEST_CASE("a captured function gives what the function gives, for every call and signature") {
+  int runs = 0;
+  auto f = [&](const Tensor& x, const Tensor& y) {
+    ++runs;
+    return tanh(x * y) + sum(x, 1, true) - matmul(x, transpose(y));
+  };
+  auto g = capture(f);
+  for (const std::int64_t n : {3, 5, 3, 5, 3}) {
+    const Tensor x = random::normal({n, n}), y = random::normal({n, n});
+    const int before = runs;
+    const Tensor got = g(x, y);
+    CHECK(runs <= before + 1);
+    CHECK(values(got) == values(f(x, y)));
+  }
+  CHECK(runs == 2 + 5);
+  CHECK(g.programs() == 2);
+}
+
+TEST_CASE("gradients inside of a captured function are replayed with it") {
+  const Tensor w = variable(random::normal({4, 3}));
+  auto f = [&](const Tensor& x) {
+    const Tensor loss = mean(square(tanh(matmul(x, w))));
+    return std::pair<Tensor, Tensor>(loss, gradients(loss, {w})[0]);
+  };
+  auto g = capture(f);
+  for (int i = 0; i < 3; ++i) {
+    const Tensor x = random::normal({7, 4});
+    const auto [loss, dw] = f(x);
+    const auto [loss2, dw2] = g(x);
+    CHECK(loss2.item<float>() == doctest::Approx(loss.item<float>()).epsilon(1e-6));
+    const auto a = values(dw), b = values(dw2);
+    for (std::size_t k = 0; k < a.size(); ++k) CHECK(b[k] == doctest::Approx(a[k]).epsilon(1e-5));
+  }
+}
+
+TEST_CASE("states are read and updated by every replay; tensors taken from them keep their elements") {
+  State count(zeros({})), table(zeros({3}));
+  auto next = capture([&](const Tensor& x) {
+    count.set(count.value() + 1.0);
+    table.set(table.value() * 0.5 + x);
+    return count.value();
+  });
+  const Tensor x = tensor({1.0, 2.0, 3.0});
+  const Tensor first = next(x);
+  const Tensor taken = table.value();
+  CHECK(first.item<float>() == 1);
+  CHECK(next(x).item<float>() == 2);
+  CHECK(next(x).item<float>() == 3);
+  CHECK(first.item<float>() == 1);
+  CHECK(values(taken) == std::vector<float>{1, 2, 3});
+  CHECK(values(table.value()) == std::vector<float>{1.75, 3.5, 5.25});
+  count.set(tensor(10.0));
+  CHECK(next(x).item<float>() == 11);
+}
+
+TEST_CASE("random operators draw fresh numbers in every replay, the numbers of eager code") {
+  auto f = [](const Tensor& x) { return where(random::bernoulli(0.5, {64}), x, 0.0) + random::normal({64}); };
+  auto g = capture(f);
+  const Tensor x = random::normal({64});
+  std::vector<std::vector<float>> eager, replayed;
+  random::seed(5);
+  for (int i = 0; i < 3; ++i) eager.push_back(values(f(x)));
+  random::seed(5);
+  for (int i = 0; i < 3; ++i) replayed.push_back(values(g(x)));
+  CHECK(eager == replayed);
+  CHECK(eager[0] != eager[1]);
+}
+
+TEST_CASE("reading a value while a function is captured is an error that names the line") {
+  auto item = capture([](const Tensor& x) { return x * sum(x).item<float>(); });
+  CHECK_THROWS_WITH_AS(item(ones({3})), doctest::Contains("capture_test.cpp"), GraphError);
+  auto print = capture([](const Tensor& x) { return x * double(to_string(x).size()); });
+  CHECK_THROWS_AS(print(ones({3})), GraphError);
+  // The thread is as it was before.
+  CHECK(sum(ones({2})).item<float>() == 2);
+}
+
+TEST_SUITE_END();
