@@ -20,10 +20,10 @@ struct Normal {
 class OperatorRow final : public Workload {
  public:
   OperatorRow(Function function, const std::vector<Normal>& wrt, const Normal& cotangent) {
-    const auto run = [function](const Tensors& wrt, const Tensor& cotangent) {
-      const Tensor output = function(wrt);
+    const auto run = [function](const Tensors& in, const Tensor& c) {
+      const Tensor output = function(in);
       Tensors results{output};
-      for (const Tensor& g : gradients(output, wrt, {.cotangent = cotangent})) results.push_back(g);
+      for (const Tensor& g : gradients(output, in, {.cotangent = c})) results.push_back(g);
       return results;
     };
     if (wrt.size() == 1)
