@@ -22,7 +22,7 @@ void check_cotangent(const Tensor& y, const GradientOptions& options, const Sour
 }
 
 Tensors reverse(const Tensor& y, const Tensors& wrt, const GradientOptions& options,
-                const SourceLocation& where, bool stop) {
+                const SourceLocation& where, bool stop, const Tensors& stops = {}) {
   if (!y.defined()) throw GraphError("gradients", "y is an empty tensor", where);
   for (std::size_t i = 0; i < wrt.size(); ++i)
     if (!wrt[i].defined())
@@ -30,7 +30,7 @@ Tensors reverse(const Tensor& y, const Tensors& wrt, const GradientOptions& opti
   check_cotangent(y, options, where);
 
   std::unique_ptr<detail::Walk> walk = detail::Walk::take();
-  walk->collect(y.impl(), wrt.begin(), wrt.size(), stop);
+  walk->collect(y.impl(), wrt.begin(), wrt.size(), stop, false, stops);
   auto& nodes = walk->nodes;
 
   detail::ScopedFlag recording(detail::recording.enabled, options.create_graph);
@@ -83,8 +83,8 @@ Tensors gradients(const Tensor& y, const Tensors& wrt, const GradientOptions& op
 }
 
 Tensors detail::gradients_up_to(const Tensor& y, const Tensors& wrt, const GradientOptions& options,
-                                const SourceLocation& where) {
-  return reverse(y, wrt, options, where, true);
+                                const SourceLocation& where, const Tensors& stops) {
+  return reverse(y, wrt, options, where, true, stops);
 }
 
 void detail::fail_gradient_count(std::size_t asked, std::size_t tensors, const SourceLocation& where) {

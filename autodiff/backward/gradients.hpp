@@ -51,9 +51,11 @@ std::array<Tensor, N> gradients(const Tensor& y, const Tensors& wrt, const Gradi
 }
 
 namespace detail {
-/// gradients() that treats the tensors of `wrt` as the ends of the graph, whatever they were made from.
+/// gradients() that treats the tensors of `wrt` as the ends of the graph, whatever they were made from. The
+/// walk does not go beyond `stops` either: without them it would visit the whole history of what y uses
+/// besides.
 Tensors gradients_up_to(const Tensor& y, const Tensors& wrt, const GradientOptions& options,
-                        const SourceLocation& where);
+                        const SourceLocation& where, const Tensors& stops = {});
 }  // namespace detail
 
 }  // namespace wengert

@@ -40,22 +40,23 @@ Tensors composed_vjp(const Call& call, const Tensor& cotangent) {
   const bool create_graph = recording.enabled;
   EnableGrad record;
   Tensors inputs;
-  Tensors ends;
+  Tensors ends, stops;
   std::vector<TensorImpl*> raw;
   for (std::uint32_t i = 0; i < call.size(); ++i) {
     const Tensor x = Tensor::share(call.inputs[i]);
     const bool differentiable = is_floating(x.dtype());
-    inputs.push_back(!differentiable     ? x
-                     : x.requires_grad() ? alias(x, call.where)
-                                         : variable(x, call.where));
-    if (differentiable && call.wants(i)) ends.push_back(inputs[i]);
+    if (x.requires_grad())
+      inputs.push_back(alias(x, call.where));
+    else
+      inputs.push_back(differentiable && call.wants(i) ? variable(x, call.where) : x);
+    if (differentiable) (call.wants(i) ? ends : stops).push_back(inputs[i]);
     raw.push_back(inputs[i].get());
   }
   Call inner = call;
   inner.inputs = raw.data();
   const Tensor y = call.op.compose(inner);
   const Tensors parts =
-      gradients_up_to(y, ends, {.cotangent = cotangent, .create_graph = create_graph}, call.where);
+      gradients_up_to(y, ends, {.cotangent = cotangent, .create_graph = create_graph}, call.where, stops);
   Tensors result(call.size());
   for (std::uint32_t i = 0, next = 0; i < call.size(); ++i)
     if (is_floating(call.dtype(i)) && call.wants(i)) result[i] = parts[next++];
@@ -119,6 +120,19 @@ Tensor jvp_of(const Call& call, const Tensors& tangents) {
   const Tensor u = variable(zeros(call.result->shape, call.result->dtype));
   Call transposed = call;
   transposed.wanted = 0;
+  // What the rule reads enters through nodes of its own, where the walk from the cotangents to u ends.
+  Tensors stops;
+  const auto cut = [&](TensorImpl* x) {
+    if (!x->requires_grad) return x;
+    const Tensor t = Tensor::share(x);
+    stops.push_back(create_graph ? alias(t, call.where) : stop_gradient(t, call.where));
+    return stops[stops.size() - 1].get();
+  };
+  std::vector<TensorImpl*> raw(call.inputs, call.inputs + call.size());
+  for (std::uint32_t i = 0; i < call.size(); ++i)
+    if (call.op.reads_inputs >> std::min(i, 31u) & 1) raw[i] = cut(raw[i]);
+  transposed.inputs = raw.data();
+  if (call.op.reads_output) transposed.result = cut(call.result);
   for (std::uint32_t i = 0; i < call.size(); ++i)
     if (tangents[i].defined()) transposed.wanted |= 1u << std::min(i, 31u);
   const Tensors parts = vjp_of(transposed, u);
@@ -127,7 +141,7 @@ Tensor jvp_of(const Call& call, const Tensors& tangents) {
   for (std::uint32_t i = 0; i < call.size(); ++i) {
     if (!tangents[i].defined() || !parts[i].defined()) continue;
     const Tensor part = gradients_up_to(
-        parts[i], {u}, {.cotangent = tangents[i], .create_graph = create_graph}, call.where)[0];
+        parts[i], {u}, {.cotangent = tangents[i], .create_graph = create_graph}, call.where, stops)[0];
     sum = add(Operand(sum, call.where), part);
   }
   return sum;

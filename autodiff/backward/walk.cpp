@@ -50,7 +50,7 @@ inline void Walk::finish(TensorImpl* node, bool keep, bool is_end) {
 }
 
 void Walk::collect(TensorImpl& y, const Tensor* ends_begin, std::size_t ends_count, bool stop,
-                   bool everything) {
+                   bool everything, const Tensors& stops) {
   nodes.clear();
   edges.clear();
   ends.assign(ends_count, -1);
@@ -67,6 +67,12 @@ void Walk::collect(TensorImpl& y, const Tensor* ends_begin, std::size_t ends_cou
     if (impl->walk == seen) continue;
     impl->walk = stop ? seen : end;
     if (stop) place(impl, 0, 0, true);
+  }
+  for (const Tensor& t : stops) {
+    TensorImpl* impl = t.get();
+    if (impl->walk == seen) continue;
+    impl->walk = seen;
+    impl->slot = outside;
   }
   const auto enter = [&](TensorImpl* node) {
     const bool is_end = node->walk == end;

@@ -31,10 +31,11 @@ struct Walk {
   std::int32_t root = -1;
 
   /// Collects what lies between; with `everything`, all that y was recorded from. The walk does not go beyond
-  /// the ends when `stop` is set: they stand first in the list then, whether y depends on them or not.
-  /// Iterative: a chain of a million nodes needs no deep stack. Safe while other threads walk the same graph.
+  /// the ends when `stop` is set: they stand first in the list then, whether y depends on them or not. Nor
+  /// does it visit `stops`, which are left out. Iterative: a chain of a million nodes needs no deep stack.
+  /// Safe while other threads walk the same graph.
   void collect(TensorImpl& y, const Tensor* ends_begin, std::size_t ends_count, bool stop,
-               bool everything = false);
+               bool everything = false, const Tensors& stops = {});
 
   /// Walks are kept per thread: small graphs are walked often. Nested walks get their own.
   static std::unique_ptr<Walk> take();
