@@ -128,6 +128,25 @@ class Captured {
     return detail::Results<R>::unpack(out);
   }
 
+  /// For a function of a Tensors, of any number of tensors.
+  auto operator()(const Tensors& arguments) {
+    using R = std::decay_t<std::invoke_result_t<F&, const Tensors&>>;
+    struct Bound {
+      F& function;
+      const Tensors& arguments;
+    } bound{function_, arguments};
+    const auto erased = [](void* object, const Tensor* in, Tensors& out) {
+      Bound& b = *static_cast<Bound*>(object);
+      Tensors all;
+      all.reserve(b.arguments.size());
+      for (std::size_t i = 0; i < b.arguments.size(); ++i) all.push_back(in[i]);
+      detail::Results<R>::pack(b.function(all), out);
+    };
+    Tensors out;
+    core_.call(erased, &bound, arguments.begin(), arguments.size(), out);
+    return detail::Results<R>::unpack(out);
+  }
+
   /// The program of the last call, one line an instruction; after the passes.
   std::string graph() const { return core_.text(); }
   /// The same in Graphviz's language.
