@@ -35,8 +35,9 @@ Tensors reverse(const Tensor& y, const Tensors& wrt, const GradientOptions& opti
 
   detail::ScopedFlag recording(detail::recording.enabled, options.create_graph);
   if (walk->root >= 0)
-    nodes[static_cast<std::size_t>(walk->root)].value =
-        options.cotangent.defined() ? options.cotangent : ones_like(y);
+    nodes[static_cast<std::size_t>(walk->root)].value = options.cotangent.defined() ? options.cotangent
+                                                        : y.ndim() == 0 ? detail::scalar(1.0, y.dtype())
+                                                                        : ones_like(y);
   for (std::size_t i = nodes.size(); i-- > 0;) {
     detail::Walk::Node& node = nodes[i];
     if (node.wanted == 0 || !node.value.defined()) continue;

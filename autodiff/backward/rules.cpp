@@ -88,7 +88,7 @@ Tensor elementwise_vjp(const Call& call, std::uint32_t i, const Tensor& cotangen
   if (derivative.fused_vjp == nullptr) {
     part = scaled(cotangent, derivative.constant, call.where);
   } else {
-    TensorImpl* inputs[6] = {cotangent.get()};
+    TensorImpl* inputs[8] = {cotangent.get()};
     std::uint32_t count = 1;
     for (std::uint32_t j = 0; j < call.size(); ++j)
       if (derivative.reads >> j & 1) inputs[count++] = call.inputs[j];

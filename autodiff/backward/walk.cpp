@@ -35,24 +35,29 @@ inline void Walk::finish_leaf(TensorImpl* leaf, bool keep, bool is_end) {
 
 // A node has its place behind its inputs, or outside when none of them leads to an end.
 inline void Walk::finish(TensorImpl* node, bool keep, bool is_end) {
-  const auto first = static_cast<std::uint32_t>(edges.size());
+  const std::uint32_t first = edge_count_;
   const std::uint32_t count = node->input_count;
+  if (edges.size() < first + count) edges.resize(2 * (first + std::size_t{count}));
+  std::int32_t* edge = edges.data() + first;
   std::uint32_t wanted = 0;
   for (std::uint32_t i = 0; i < count; ++i) {
     const TensorImpl* input = node->inputs[i];
     const std::uint32_t slot = input->requires_grad ? input->slot : outside;
-    edges.push_back(static_cast<std::int32_t>(slot));
+    edge[i] = static_cast<std::int32_t>(slot);
     if (slot != outside) wanted |= 1u << std::min(i, 31u);
   }
-  if (wanted != 0 || keep) return place(node, first, wanted, is_end);
-  edges.resize(first);
-  node->slot = outside;
+  if (wanted == 0 && !keep) {
+    node->slot = outside;
+    return;
+  }
+  edge_count_ = first + count;
+  place(node, first, wanted, is_end);
 }
 
 void Walk::collect(TensorImpl& y, const Tensor* ends_begin, std::size_t ends_count, bool stop,
                    bool everything, const Tensors& stops) {
   nodes.clear();
-  edges.clear();
+  edge_count_ = 0;
   ends.assign(ends_count, -1);
   stack_.clear();
   root = -1;

@@ -23,7 +23,7 @@ struct Walk {
     }
   };
   std::vector<Node> nodes;
-  /// The position of each input in the list, -1 for those that are not in it.
+  /// The position of each input in the list, -1 for those that are not in it; longer than needed.
   std::vector<std::int32_t> edges;
   /// The position of each end, -1 for those that y does not depend on.
   std::vector<std::int32_t> ends;
@@ -50,6 +50,7 @@ struct Walk {
   void place(TensorImpl* node, std::uint32_t first_edge, std::uint32_t wanted, bool is_end);
   void finish_leaf(TensorImpl* leaf, bool keep, bool is_end);
   void finish(TensorImpl* node, bool keep, bool is_end);
+  std::uint32_t edge_count_ = 0;
   std::vector<Frame> stack_;
 };
 

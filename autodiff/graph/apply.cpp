@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "autodiff/graph/tracer.hpp"
 
@@ -36,8 +37,9 @@ std::string describe_inputs(const Call& call) {
 }
 
 // A tensor that is recorded keeps its inputs: with their values where the derivative rule reads them.
-void record(const OperatorDefinition& op, TensorImpl* const* inputs, std::uint32_t count,
-            const void* attributes, const SourceLocation& where, TensorImpl& out) {
+[[gnu::always_inline]] inline void record(const OperatorDefinition& op, TensorImpl* const* inputs,
+                                          std::uint32_t count, const void* attributes,
+                                          const SourceLocation& where, TensorImpl& out) {
   out.inputs = out.few_inputs;
   if (count > TensorImpl::inline_inputs) {
     out.inputs = static_cast<TensorImpl**>(std::malloc(count * sizeof(TensorImpl*)));
@@ -118,26 +120,30 @@ namespace {
 
 // The result's header. Elementwise operators whose inputs have one shape, or are numbers or rows beside it,
 // need no general shape rule: they are most calls of a small network.
-TensorImpl* new_result(const Call& call) {
+[[gnu::always_inline]] inline TensorImpl* new_result(const Call& call) {
   const OperatorDefinition& op = call.op;
   if (op.elementwise) {
     const Shape* whole = &call.shape(0);
-    for (std::uint32_t i = 1; i < call.count; ++i)
-      if (call.shape(i).size() > whole->size()) whole = &call.shape(i);
     bool same = true;
-    for (std::uint32_t i = 0; i < call.count; ++i)
-      same &= &call.shape(i) == whole || ends_with(*whole, call.shape(i));
+    for (std::uint32_t i = 1; i < call.count; ++i) {
+      const Shape* shape = &call.shape(i);
+      if (shape->size() > whole->size()) std::swap(shape, whole);
+      same &= ends_with(*whole, *shape);
+    }
     if (same) return new_tensor(op.boolean_result ? DType::bool_ : call.dtype(0), *whole);
   }
   const Meta meta = op.infer(call);
   return op.view ? op.view(call, meta) : new_tensor(meta.dtype, meta.shape);
 }
 
-[[gnu::cold]] TensorImpl* trace(const Call& call) {
+[[gnu::cold, gnu::noinline]] Tensor trace(const Call& call, bool requires_grad) {
   if (recording.tracer == nullptr)
     throw GraphError(call.op.name, "an argument was made by a capture that has ended: it has no value",
                      call.where);
-  return recording.tracer->apply(call);
+  Tensor out = Tensor::adopt(recording.tracer->apply(call));
+  if (requires_grad && call.op.differentiable && recording.enabled)
+    record(call.op, call.inputs, call.count, call.attributes, call.where, *out.get());
+  return out;
 }
 
 }  // namespace
@@ -170,12 +176,8 @@ Tensor apply_op(const OperatorDefinition& op, detail::TensorImpl* const* inputs,
     traced |= inputs[i]->trace;
   }
   const Call call{op, inputs, count, attributes, where};
-  if (traced != 0 || detail::recording.tracer != nullptr) [[unlikely]] {
-    Tensor out = Tensor::adopt(detail::trace(call));
-    if (requires_grad && op.differentiable && detail::recording.enabled)
-      detail::record(op, inputs, count, attributes, where, *out.get());
-    return out;
-  }
+  if (traced != 0 || detail::recording.tracer != nullptr) [[unlikely]]
+    return detail::trace(call, requires_grad);
   Tensor out = Tensor::adopt(detail::new_result(call));
   if (op.kernel != nullptr)
     op.kernel(call, *out.get());

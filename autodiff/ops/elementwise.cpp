@@ -36,32 +36,34 @@ WENGERT_INLINE bool repeats_one(const TensorImpl& x) {
 }
 
 // Single numbers and repeated rows, the calls of a small network, don't go through the general loop nest.
-[[gnu::noinline]] void run_repeated(RowKernel kernel, const Call& call, TensorImpl& out) {
-  std::byte* slots[1 + RowOp::max_inputs] = {out.data};
+// `count` as in run().
+template <std::uint32_t count>
+[[gnu::noinline]] void run_repeated(RowKernel kernel, const Call& call, TensorImpl& out,
+                                    std::byte* const* slots) {
+  const std::uint32_t n = count > 0 ? count : call.size();
   std::int64_t length = 0;  // of a repeated row
   std::uint32_t moving = 0;
   PitchedRowOp op{first_slots, nullptr};
-  for (std::uint32_t i = 0; i < call.size(); ++i) {
+  for (std::uint32_t i = 0; i < n; ++i) {
     const TensorImpl& x = call[i];
-    slots[1 + i] = x.data;
-    if (x.size == 1 || (!x.contiguous && repeats_one(x))) {
+    if (x.size == 1) {
       op.repeated |= 1u << i;
-      continue;
-    }
-    if (!x.contiguous) return run_strided(kernel, call, out);
-    if (x.size == out.size) {
+    } else if (!x.contiguous) {
+      if (!repeats_one(x)) return run_strided(kernel, call, out);
+      op.repeated |= 1u << i;
+    } else if (x.size == out.size) {
       moving |= 1u << i;
-      continue;
+    } else {
+      if (!ends_with(out.shape, x.shape) || (length != 0 && length != x.size))
+        return run_strided(kernel, call, out);
+      length = x.size;
     }
-    if (!ends_with(out.shape, x.shape) || (length != 0 && length != x.size))
-      return run_strided(kernel, call, out);
-    length = x.size;
   }
   op.attributes = call.attributes;
   if (length == 0) return kernel(slots, op, 1, out.size);
-  std::int64_t pitch[1 + RowOp::max_inputs];
+  std::int64_t pitch[1 + (count > 0 ? count : RowOp::max_inputs)];
   pitch[0] = length * static_cast<std::int64_t>(item_size(out.dtype));
-  for (std::uint32_t i = 0; i < call.size(); ++i)
+  for (std::uint32_t i = 0; i < n; ++i)
     pitch[1 + i] = (moving >> i & 1) != 0 ? length * static_cast<std::int64_t>(item_size(call.dtype(i))) : 0;
   op.pitch = pitch;
   kernel(slots, op, out.size / length, length);
@@ -82,7 +84,7 @@ WENGERT_INLINE void run(RowKernel kernel, const Call& call, TensorImpl& out) {
     asm volatile("" ::: "memory");
   }
   if (out.size == 0) return;
-  if (!plain) return run_repeated(kernel, call, out);
+  if (!plain) return run_repeated<count>(kernel, call, out, slots);
   kernel(slots, first_slots, 1, out.size);
 }
 

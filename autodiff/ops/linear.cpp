@@ -129,6 +129,11 @@ template <class T>
 void product(const Call& call, detail::TensorImpl& out) {
   if (out.size == 0) return;
   const auto& flags = call.attrs<MatmulAttributes>();
+  const Shape &shape_a = call.shape(0), &shape_b = call.shape(1);
+  if (shape_a.size() == 2 && shape_b.size() == 2 && call[0].contiguous && call[1].contiguous)
+    return kernels::gemm<T>(flags.transpose_a, flags.transpose_b, out.shape[0], out.shape[1],
+                            shape_a[flags.transpose_a ? 0 : 1], T(1), call[0].as<T>(), shape_a[1],
+                            call[1].as<T>(), shape_b[1], T(0), out.as<T>(), out.shape[1]);
   Factor a(call[0].shape, call[0].strides, flags.transpose_a, false);
   Factor b(call[1].shape, call[1].strides, flags.transpose_b, true);
   const Copied<T> copy_a(a.settle() ? nullptr : &call[0]);
@@ -186,7 +191,8 @@ inline void product_kernel(const Call& call, detail::TensorImpl& out) {
 [[maybe_unused]] Tensor multiply(const Call& call, const Tensor& a, bool transpose_a, const Tensor& b,
                                  bool transpose_b) {
   const MatmulAttributes flags{transpose_a, transpose_b};
-  return apply_op(*matmul_, {a, b}, &flags, call.where);
+  detail::TensorImpl* const inputs[] = {a.get(), b.get()};
+  return apply_op(*matmul_, inputs, 2, &flags, call.where);
 }
 
 [[maybe_unused]] Tensor shaped(const Call& call, const Tensor& x, const Shape& shape) {
@@ -196,6 +202,18 @@ inline void product_kernel(const Call& call, detail::TensorImpl& out) {
 /// For C = A B with A = a or a^T and B = b or b^T: dA = G B^T and dB = A^T G, or their transposes.
 [[maybe_unused]] Tensors product_vjp(const Call& call, const Tensor& cotangent) {
   const auto [ta, tb] = call.attrs<MatmulAttributes>();
+  if (call.shape(0).size() == 2 && call.shape(1).size() == 2) {
+    Tensors result(2);
+    if (call.wants(0)) {
+      const Tensor b = call.input(1);
+      result[0] = ta ? multiply(call, b, tb, cotangent, true) : multiply(call, cotangent, false, b, !tb);
+    }
+    if (call.wants(1)) {
+      const Tensor a = call.input(0);
+      result[1] = tb ? multiply(call, cotangent, true, a, ta) : multiply(call, a, !ta, cotangent, false);
+    }
+    return result;
+  }
   // Vectors as the matrices of one row or column that they stand for.
   Shape shape_a = call.shape(0), shape_b = call.shape(1), shape_g = call.result->shape;
   if (shape_b.size() == 1) {

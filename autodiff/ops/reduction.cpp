@@ -294,6 +294,12 @@ Tensor sum(const Tensor& x, const Axes& axes, bool keepdims, SourceLocation wher
   if (x.dtype() == DType::bool_) return reduce(*sum_, cast(x, DType::int64, where), axes, keepdims, where);
   return reduce(*sum_, x, axes, keepdims, where);
 }
+Tensor ops::sum_leading(const Tensor& x, int ndim, const SourceLocation& where) {
+  const ops::ReduceAttributes a{{static_cast<std::uint8_t>((1u << (x.ndim() - ndim)) - 1)}, false};
+  detail::TensorImpl* const input = x.get();
+  return apply_op(*sum_, &input, 1, &a, where);
+}
+
 Tensor mean(const Tensor& x, const Axes& axes, bool keepdims, SourceLocation where) {
   return reduce(*mean_, floating(x, where), axes, keepdims, where);
 }

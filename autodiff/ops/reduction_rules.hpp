@@ -146,6 +146,9 @@ inline AxisSet set_of(const OperatorDefinition& op, const Tensor& x, const Axes&
   return {detail::resolve_axes(op.name.c_str(), axes, x.dtype(), x.shape(), where)};
 }
 
+/// x summed over its first axes, so that `ndim` are left.
+Tensor sum_leading(const Tensor& x, int ndim, const SourceLocation& where);
+
 /// x, and integers and bools as float64.
 inline Tensor floating(const Tensor& x, const SourceLocation& where) {
   return is_floating(x.dtype()) ? x : cast(x, DType::float64, where);

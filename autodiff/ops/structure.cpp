@@ -8,6 +8,7 @@
 #include "autodiff/kernels/copy.hpp"
 #include "autodiff/ops/elementwise.hpp"
 #include "autodiff/ops/reduction.hpp"
+#include "autodiff/ops/reduction_rules.hpp"
 
 namespace wengert {
 namespace {
@@ -360,6 +361,7 @@ Tensor broadcast_to(const Tensor& x, const Shape& shape, SourceLocation where) {
 Tensor sum_to(const Tensor& x, const Shape& shape, SourceLocation where) {
   const Shape& from = x.shape();
   if (shape == from) return x;
+  if (ends_with(from, shape) && is_floating(x.dtype())) return ops::sum_leading(x, shape.size(), where);
   Shape both;
   if (!broadcast(shape, from, both) || both != from)
     throw ShapeError("sum_to", "the shape " + to_string(shape) + " cannot be repeated to " + describe(x),

@@ -141,7 +141,7 @@ TensorImpl* release_inputs(TensorImpl* impl, TensorImpl* dead) noexcept {
     dead = input;
   }
   if (impl->inputs != impl->few_inputs) std::free(impl->inputs);
-  if (impl->attributes != impl->few_attributes) std::free(impl->attributes);
+  if (impl->attributes != nullptr && impl->attributes != impl->few_attributes) std::free(impl->attributes);
   return dead;
 }
 
@@ -218,7 +218,12 @@ TensorImpl* new_traced(DType dtype, const Shape& shape, std::uint32_t trace, std
 
 void release(TensorImpl* impl) noexcept {
   // The only owner needs no second step; whoever else holds the node keeps it alive while the value goes.
-  if (static_cast<std::uint32_t>(impl->counts.load()) == 1) return destroy(impl);
+  const std::uint64_t counts = impl->counts.load();
+  if (static_cast<std::uint32_t>(counts) == 1) return destroy(impl);
+  if (single_threaded() && counts >> 32 > 1) {  // others read the value, and nobody comes between
+    impl->counts.subtract(TensorImpl::one_handle);
+    return;
+  }
   if (impl->counts.subtract(TensorImpl::one_value) >> 32 == 0) release_value(impl);
   if (static_cast<std::uint32_t>(impl->counts.subtract(TensorImpl::one_node)) == 0) destroy(impl);
 }

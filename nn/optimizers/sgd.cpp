@@ -1,5 +1,6 @@
 #include "nn/optimizers/sgd.hpp"
 
+#include "autodiff/graph/apply.hpp"
 #include "autodiff/ops/structure.hpp"
 #include "autodiff/ops/updates.hpp"
 
@@ -19,6 +20,18 @@ SGD::SGD(Parameters parameters, const SGDOptions& options, SourceLocation where)
 }
 
 void SGD::compute(const Tensors& gradients, const SourceLocation& where) {
+  if (options_.weight_decay == 0.0 && options_.momentum == 0.0) {
+    // step() has seen that everything fits: straight to the operator, which is most of a small network's
+    // step.
+    static const OperatorDefinition& op = *find_operator("add_scaled");
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      const Tensor& p = parameters_[i].value();
+      wengert::detail::TensorImpl* const inputs[] = {p.get(), gradients[i].get(),
+                                                     negative_rate(p.dtype()).get()};
+      prepared_[i] = Parameter::prepare(apply_op(op, inputs, 3, nullptr, where));
+    }
+    return;
+  }
   Tensor decay, momentum, gain;  // of the element type of the parameters, made when that changes
   DType dtype = DType::bool_;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
