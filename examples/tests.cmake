@@ -17,28 +17,24 @@ foreach(file IN LISTS examples)
   get_filename_component(name "${file}" NAME_WE)
   if(name STREQUAL "demo")
     wengert_example_test(demo --out "${CMAKE_CURRENT_BINARY_DIR}/demo_output")
-  elseif(name STREQUAL "mnist")
-    if(WENGERT_SANITIZE)
-      continue()  # ten epochs of the whole set take minutes there
-    elseif(EXISTS "${WENGERT_DATA_DIR}/mnist/train-images-idx3-ubyte.gz")
-      wengert_example_test(mnist "${WENGERT_DATA_DIR}/mnist")
-    else()
-      add_test(NAME examples.mnist COMMAND ${WENGERT_BASH} -c
-               "echo 'skipped: no mnist/train-images-idx3-ubyte.gz in WENGERT_DATA_DIR'; exit 77")
-      wengert_test_properties(examples.mnist)
-    endif()
   else()
     wengert_example_test(${name})
   endif()
 endforeach()
 
-# The lecture notes' programs: their shorter runs. They check claims about networks, with an engine that has its own
-# tests under the sanitizers, where they would take minutes.
+# The lecture notes' programs and their page, the shorter runs. They check claims about networks, with an engine that has
+# its own tests under the sanitizers, where they would take minutes.
 if(NOT WENGERT_SANITIZE)
-  foreach(file IN LISTS notes)
-    get_filename_component(name "${file}" NAME_WE)
-    add_test(NAME examples.notes.${name}
-             COMMAND example_${name} --quick --out "${CMAKE_CURRENT_BINARY_DIR}/notes/quick")
-    wengert_test_properties(examples.notes.${name})
-  endforeach()
+  set(run_notes ${WENGERT_BASH} "${PROJECT_SOURCE_DIR}/scripts/notes" --quick
+                --programs "${CMAKE_CURRENT_BINARY_DIR}/notes")
+  add_test(NAME examples.notes COMMAND ${run_notes} --out "${CMAKE_CURRENT_BINARY_DIR}/notes/quick")
+  wengert_test_properties(examples.notes)
+  if(EXISTS "${WENGERT_DATA_DIR}/mnist/train-images-idx3-ubyte.gz")
+    add_test(NAME examples.mnist COMMAND example_s15_digits --quick --mnist "${WENGERT_DATA_DIR}/mnist"
+             --out "${CMAKE_CURRENT_BINARY_DIR}/notes/mnist")
+  else()
+    add_test(NAME examples.mnist COMMAND ${WENGERT_BASH} -c
+             "echo 'skipped: no mnist/train-images-idx3-ubyte.gz in WENGERT_DATA_DIR'; exit 77")
+  endif()
+  wengert_test_properties(examples.mnist)
 endif()

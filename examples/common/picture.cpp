@@ -65,7 +65,8 @@ wengert::Tensor Field::places(double low, double high, int n, wengert::DType dty
 
 Panel::Panel(const std::string& title, const std::string& x_label, const std::string& y_label) {
   commands_ = fmt::format(
-      "reset\nset border 3 lc '#555555'\nset tics nomirror out scale 0.6\nset xtics offset 0,0.3\nset grid lw 1 dt 1 lc '#dddddd'\n"
+      "reset\nset border 3 lc '#555555'\nset tics nomirror out scale 0.6\nset xtics offset 0,0.3\nset grid "
+      "lw 1 dt 1 lc '#dddddd'\n"
       "set clip two\nset key spacing 1.15 samplen 1.8\nset style fill solid 0.85 noborder\n"
       "set title {} offset 0,-0.3\nset xlabel {} offset 0,0.9\nset ylabel {} offset 1,0\n",
       quoted(title), quoted(x_label), quoted(y_label));
@@ -165,14 +166,15 @@ Panel& Panel::table(const std::vector<std::string>& columns, const std::vector<s
     for (std::size_t c = 0; c < columns.size(); ++c)
       cells += fmt::format("{} {} {}\n", c, r, number(values[r * columns.size() + c]));
   command(fmt::format(
-      "set xtics ({}) scale 0\nset ytics ({}) scale 0\nunset grid\nset border 0\n"
+      "set xtics ({}) scale 0\nset ytics ({}) scale 0\nunset grid\nunset colorbox\nset border 0\nset ylabel "
+      "offset 0,0\n"
       "set palette defined (0 '#ffffff', 1 '#4a90d0')\nset xrange [-0.5:{}]\nset yrange [-0.5:{}]",
       labels(columns), labels(rows), static_cast<double>(columns.size()) - 0.5,
       static_cast<double>(rows.size()) - 0.5));
   const std::string data = block(cells);
-  plots_.push_back(data + " using 1:2:3 with image notitle");
-  plots_.push_back(
-      fmt::format("{} using 1:2:(sprintf('{}', $3)) with labels font ',10' notitle", data, format));
+  plots_.push_back(data + " using 1:2:3 with image pixels notitle");
+  plots_.push_back(fmt::format(
+      "{} using 1:2:($3 == $3 ? sprintf('{}', $3) : '') with labels font ',11' notitle", data, format));
   return *this;
 }
 

@@ -1,11 +1,16 @@
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "examples/common/claims.hpp"
 #include "examples/common/picture.hpp"
+
+namespace CLI {
+class App;
+}
 
 namespace examples {
 
@@ -23,10 +28,11 @@ class Note : public Claims {
  public:
   Note(const std::string& id, const std::string& claim, const std::string& source);
 
-  template <class T>
-  void option(const std::string& name, T& value, const std::string& text) {
-    app_.add_option(name, value, text)->capture_default_str();
-  }
+  void option(const std::string& name, int& value, const std::string& text);
+  void option(const std::string& name, double& value, const std::string& text);
+  void option(const std::string& name, std::string& value, const std::string& text);
+  void option(const std::string& name, std::vector<int>& value, const std::string& text);
+  void option(const std::string& name, std::vector<double>& value, const std::string& text);
   /// Reads the options, seeds the generator and prints the claim. Ends the program for --help or a wrong
   /// option.
   void start(int argc, char** argv);
@@ -48,7 +54,7 @@ class Note : public Claims {
   std::string id_;
   std::string claim_;
   std::string source_;
-  CLI::App app_;
+  std::shared_ptr<CLI::App> app_;  // its header takes seconds to compile
   std::uint64_t seed_ = 1;
   bool quick_ = false;
   std::string out_ = ".";
