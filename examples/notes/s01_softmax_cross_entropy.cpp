@@ -2,7 +2,9 @@
 // which nobody wants to do that: one line changes, and the engine's derivative is checked against
 // differences.
 
+#include <algorithm>
 #include <autodiff/autodiff.hpp>
+#include <cmath>
 
 #include "examples/notes/common/note.hpp"
 

@@ -7,7 +7,10 @@
 //   gradients       dJ/dW(l) = delta(l+1) A(l)^T / m + lambda W(l)
 //                   dJ/db(l) = the mean of delta(l+1) over its columns
 
+#include <algorithm>
 #include <autodiff/autodiff.hpp>
+#include <cmath>
+#include <vector>
 
 #include "examples/notes/common/networks.hpp"
 #include "examples/notes/common/note.hpp"

@@ -1,7 +1,9 @@
 // One neuron cuts the plane by one line, and no line separates XOR; one hidden layer does. One row at a time
 // of a truth table, the best that each neuron reached in several runs, and the decision regions.
 
+#include <algorithm>
 #include <autodiff/autodiff.hpp>
+#include <string>
 
 #include "examples/notes/common/networks.hpp"
 #include "examples/notes/common/note.hpp"

@@ -1,6 +1,8 @@
 // A dense layer has n[l-1] * n[l] weights and n[l] biases; the model summary prints the counts.
 
 #include <autodiff/autodiff.hpp>
+#include <string>
+#include <vector>
 
 #include "examples/notes/common/networks.hpp"
 #include "examples/notes/common/note.hpp"

@@ -3,6 +3,9 @@
 // enclosed: they suffice when the outer class leaves a gap, and three are needed when it is a whole ring.
 
 #include <autodiff/autodiff.hpp>
+#include <cmath>
+#include <string>
+#include <vector>
 
 #include "examples/notes/common/networks.hpp"
 #include "examples/notes/common/note.hpp"

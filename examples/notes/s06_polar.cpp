@@ -2,6 +2,9 @@
 // somebody chose the coordinates, and a network finds coordinates of its own.
 
 #include <autodiff/autodiff.hpp>
+#include <cmath>
+#include <string>
+#include <vector>
 
 #include "examples/notes/common/networks.hpp"
 #include "examples/notes/common/note.hpp"

@@ -1,7 +1,10 @@
 // F(x) = sum_i alpha_i sigma(w_i . x + b_i) comes as close to a continuous function as one likes when N
 // grows: the largest error on a dense grid against N, for two functions of one variable and one of two.
 
+#include <algorithm>
 #include <autodiff/autodiff.hpp>
+#include <cmath>
+#include <vector>
 
 #include "examples/notes/common/networks.hpp"
 #include "examples/notes/common/note.hpp"

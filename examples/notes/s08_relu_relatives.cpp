@@ -2,6 +2,9 @@
 // saturation does to a deep sigmoid network; and which ReLU units die.
 
 #include <autodiff/autodiff.hpp>
+#include <cmath>
+#include <string>
+#include <vector>
 
 #include "examples/notes/common/networks.hpp"
 #include "examples/notes/common/note.hpp"
@@ -52,11 +55,11 @@ std::vector<double> deep(const nn::Layer& activation, const nn::LinearOptions& o
                          const nn::Dataset& data, int epochs) {
   const nn::Sequential net = dense({40, 50, 50, 50, 50, 50, 50, 50, 50, 10}, activation, options);
   nn::SGD sgd(net.parameters(), {.learning_rate = 0.05});
-  const auto step = [&](const Tensor& x, const Tensor& y) {
+  auto step = capture([&](const Tensor& x, const Tensor& y) {
     const Tensor loss = nn::cross_entropy(net(x), y);
     sgd.step(gradients(loss, net.parameters()));
     return loss;
-  };
+  });
   std::vector<double> losses;
   for (int epoch = 0; epoch < epochs; ++epoch) {
     double total = 0;
@@ -74,11 +77,11 @@ double dead(double rate, double bias, const nn::Dataset& data, int steps) {
   for (nn::Parameter p : net.parameters())
     if (p.shape().size() == 1) p.set(full_like(p.value(), bias));
   nn::SGD sgd(net.parameters(), {.learning_rate = rate});
-  const auto step = [&](const Tensor& x, const Tensor& y) {
+  auto step = capture([&](const Tensor& x, const Tensor& y) {
     const Tensor loss = nn::cross_entropy(net(x), y);
     sgd.step(gradients(loss, net.parameters()));
     return loss;
-  };
+  });
   for (int i = 0; i < steps; ++i) {
     const nn::Dataset batch = data.range((i * 100) % data.size(), (i * 100) % data.size() + 100);
     step(batch.x, batch.y);

@@ -2,7 +2,10 @@
 // second's three regions appear nine times. A shallow network with about as many parameters has at most
 // seven.
 
+#include <algorithm>
 #include <autodiff/autodiff.hpp>
+#include <string>
+#include <vector>
 
 #include "examples/notes/common/networks.hpp"
 #include "examples/notes/common/note.hpp"

@@ -2,7 +2,11 @@
 // line of a single input and along random lines through ten inputs, before and after training, at the same
 // number of parameters for each depth.
 
+#include <algorithm>
 #include <autodiff/autodiff.hpp>
+#include <cmath>
+#include <utility>
+#include <vector>
 
 #include "examples/notes/common/networks.hpp"
 #include "examples/notes/common/note.hpp"

@@ -2,7 +2,11 @@
 // lecture has it; a tree of XORs needs log2(n) layers of about n. But a ReLU unit can count: n of them in one
 // layer are enough. And what does training need?
 
+#include <algorithm>
 #include <autodiff/autodiff.hpp>
+#include <cmath>
+#include <utility>
+#include <vector>
 
 #include "examples/notes/common/networks.hpp"
 #include "examples/notes/common/note.hpp"

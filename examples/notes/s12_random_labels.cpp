@@ -6,6 +6,7 @@
 //     s12_random_labels --examples 4000 --rate 0.0025 --epochs 400000
 
 #include <autodiff/autodiff.hpp>
+#include <vector>
 
 #include "examples/notes/common/networks.hpp"
 #include "examples/notes/common/note.hpp"
@@ -36,11 +37,11 @@ struct Curve {
 
 Curve train(const nn::Sequential& net, const nn::Dataset& data, double rate, int epochs) {
   nn::SGD sgd(net.parameters(), {.learning_rate = rate});
-  const auto step = [&](const Tensor& x, const Tensor& y) {
+  auto step = capture([&](const Tensor& x, const Tensor& y) {
     const Tensor loss = nn::cross_entropy(net(x), y);
     sgd.step(gradients(loss, net.parameters()));
     return loss;
-  };
+  });
   Curve curve;
   constexpr int every = 10;
   for (int epoch = 0; epoch <= epochs && curve.zero == 0; ++epoch) {

@@ -2,6 +2,9 @@
 // helps: ReLU with He's weights, batch and layer normalization, residual connections.
 
 #include <autodiff/autodiff.hpp>
+#include <cmath>
+#include <string>
+#include <vector>
 
 #include "examples/notes/common/networks.hpp"
 #include "examples/notes/common/note.hpp"
@@ -66,11 +69,11 @@ std::vector<double> gradient_by_layer(const nn::Sequential& net, const nn::Datas
 
 void train(const nn::Sequential& net, const nn::Dataset& data, int steps) {
   nn::SGD sgd(net.parameters(), {.learning_rate = 0.05});
-  const auto step = [&](const Tensor& x, const Tensor& y) {
+  auto step = capture([&](const Tensor& x, const Tensor& y) {
     const Tensor loss = nn::cross_entropy(net(x), y);
     sgd.step(gradients(loss, net.parameters()));
     return loss;
-  };
+  });
   for (int i = 0; i < steps; ++i) {
     const nn::Dataset batch = data.range((i * 100) % data.size(), (i * 100) % data.size() + 100);
     step(batch.x, batch.y);

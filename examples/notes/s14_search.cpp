@@ -1,7 +1,10 @@
 // Depth, width and learning rate cannot be found by gradient descent: they are tried out, judged on examples
 // kept aside, and the best combination is trained again, longer, and only then shown the test set.
 
+#include <algorithm>
 #include <autodiff/autodiff.hpp>
+#include <string>
+#include <vector>
 
 #include "examples/notes/common/networks.hpp"
 #include "examples/notes/common/note.hpp"
@@ -28,11 +31,11 @@ nn::Sequential network(const Choice& choice) {
 double train(const nn::Sequential& net, const Choice& choice, const nn::Dataset& data,
              const nn::Dataset& judge, int epochs) {
   nn::Adam adam(net.parameters(), {.learning_rate = choice.rate});
-  const auto step = [&](const Tensor& x, const Tensor& y) {
+  auto step = capture([&](const Tensor& x, const Tensor& y) {
     const Tensor loss = nn::cross_entropy(net(x), y);
     adam.step(gradients(loss, net.parameters()));
     return loss;
-  };
+  });
   for (auto [x, y] : nn::DataLoader(data, {.batch_size = 100, .shuffle = true, .epochs = epochs})) step(x, y);
   const NoGrad no_grad;
   return 100 * nn::accuracy(net(judge.x), judge.y);

@@ -2,8 +2,12 @@
 //
 //     s15_digits --mnist FOLDER    with train-images-idx3-ubyte.gz and its three companions
 
+#include <algorithm>
 #include <autodiff/autodiff.hpp>
+#include <cmath>
 #include <numeric>
+#include <string>
+#include <vector>
 
 #include "examples/notes/common/networks.hpp"
 #include "examples/notes/common/note.hpp"
@@ -46,12 +50,12 @@ void learn(Note& note, const Task& task, int epochs) {
                     validation = task.split.train.range(count, count + task.kept_aside);
   nn::Sequential net = dense(task.sizes, nn::ReLU(), {.weight_init = nn::he_normal});
   nn::Adam adam(net.parameters(), {.learning_rate = task.rate});
-  const auto step = [&](const Tensor& x, const Tensor& y) {
+  auto step = capture([&](const Tensor& x, const Tensor& y) {
     const Tensor noisy = task.noise > 0 ? x + random::normal(x.shape(), 0.0, task.noise) : x;
     const Tensor loss = nn::cross_entropy(net(noisy), y);
     adam.step(gradients(loss, net.parameters()));
     return loss;
-  };
+  });
   std::vector<double> epoch, train_accuracy, validation_accuracy, train_loss, validation_loss;
   const auto judge = [&](const nn::Dataset& on, std::vector<double>& accuracy, std::vector<double>& loss) {
     const NoGrad no_grad;

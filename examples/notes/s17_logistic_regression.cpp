@@ -5,7 +5,9 @@
 //   dJ/dz = (p - t) / m,  dJ/dw = X^T (p - t) / m + lambda w,  dJ/db = mean(p - t)
 //   d2J/dw2 = X^T diag(p (1 - p)) X / m + lambda I
 
+#include <algorithm>
 #include <autodiff/autodiff.hpp>
+#include <vector>
 
 #include "examples/notes/common/note.hpp"
 

@@ -192,6 +192,37 @@ TEST_CASE("buffers are named, converted, saved and loaded with the parameters") 
   CHECK(net(cast(x, f64)).dtype() == f64);
 }
 
+TEST_CASE("captured steps of normalized networks are the eager ones, running statistics included") {
+  const auto make = [] {
+    random::seed(27);
+    return nn::Sequential{nn::Linear(4, 6), nn::BatchNorm1d(6), nn::Tanh(),
+                          nn::Residual(nn::Sequential{nn::LayerNorm({6}), nn::Linear(6, 6)}),
+                          nn::Linear(6, 3)};
+  };
+  const auto train = [&](const nn::Sequential& net, bool captured) {
+    nn::SGD sgd(net.parameters(), {.learning_rate = 0.1});
+    const auto step = [&](const Tensor& x, const Tensor& y) {
+      const Tensor loss = nn::cross_entropy(net(x), y);
+      sgd.step(gradients(loss, net.parameters()));
+      return loss;
+    };
+    auto replayed = capture(step);
+    random::seed(28);
+    for (int i = 0; i < 20; ++i) {
+      const Tensor x = random::normal({8, 4}), y = random::integers(0, 3, {8});
+      captured ? replayed(x, y) : step(x, y);
+    }
+  };
+  const nn::Sequential eager = make(), replayed = make();
+  train(eager, false), train(replayed, true);
+  const auto differ = [](const Tensor& a, const Tensor& b) { return max(abs(a - b)).item<float>(); };
+  for (std::size_t i = 0; i < eager.parameters().size(); ++i)
+    CHECK(differ(eager.parameters()[i], replayed.parameters()[i]) < 1e-5f);
+  CHECK(differ(eager.named_buffers()[0].buffer.value(), replayed.named_buffers()[0].buffer.value()) < 1e-5f);
+  CHECK(differ(eager.named_buffers()[1].buffer.value(), replayed.named_buffers()[1].buffer.value()) < 1e-5f);
+  CHECK(replayed.named_buffers()[2].buffer.value().item<std::int64_t>() == 20);
+}
+
 TEST_CASE("wrong arguments of the normalizations are errors that say what was expected") {
   CHECK_THROWS_AS(nn::BatchNorm1d(0), ValueError);
   CHECK_THROWS_AS(nn::BatchNorm1d(3, {.eps = 0.0}), ValueError);

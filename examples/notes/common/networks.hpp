@@ -27,11 +27,11 @@ template <class Loss>
 double fit(const wengert::nn::Module& net, const wengert::Tensor& x, const wengert::Tensor& y, Loss loss,
            int steps, double rate, double decay = 0) {
   wengert::nn::Adam adam(net.parameters(), {.learning_rate = rate, .weight_decay = decay});
-  const auto step = [&](const wengert::Tensor& inputs, const wengert::Tensor& targets) {
+  auto step = wengert::capture([&](const wengert::Tensor& inputs, const wengert::Tensor& targets) {
     const wengert::Tensor value = loss(net(inputs), targets);
     adam.step(gradients(value, net.parameters()));
     return value;
-  };
+  });
   wengert::Tensor last;
   for (int i = 0; i < steps; ++i) {
     if (i == steps - steps / 3) adam.set_learning_rate(rate / 10);
