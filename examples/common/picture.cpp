@@ -161,20 +161,23 @@ Panel& Panel::contour(const std::string& title, const Field& field, double level
 
 Panel& Panel::table(const std::vector<std::string>& columns, const std::vector<std::string>& rows,
                     const std::vector<double>& values, const std::string& format) {
-  std::string cells;
+  std::string cells, numbers;  // no number where there is no value
   for (std::size_t r = 0; r < rows.size(); ++r)
-    for (std::size_t c = 0; c < columns.size(); ++c)
-      cells += fmt::format("{} {} {}\n", c, r, number(values[r * columns.size() + c]));
+    for (std::size_t c = 0; c < columns.size(); ++c) {
+      const double v = values[r * columns.size() + c];
+      const std::string cell = fmt::format("{} {} {}\n", c, r, number(v));
+      cells += cell;
+      if (std::isfinite(v)) numbers += cell;
+    }
   command(fmt::format(
       "set xtics ({}) scale 0\nset ytics ({}) scale 0\nunset grid\nunset colorbox\nset border 0\nset ylabel "
       "offset 0,0\n"
       "set palette defined (0 '#ffffff', 1 '#4a90d0')\nset xrange [-0.5:{}]\nset yrange [-0.5:{}]",
       labels(columns), labels(rows), static_cast<double>(columns.size()) - 0.5,
       static_cast<double>(rows.size()) - 0.5));
-  const std::string data = block(cells);
-  plots_.push_back(data + " using 1:2:3 with image pixels notitle");
-  plots_.push_back(fmt::format(
-      "{} using 1:2:($3 == $3 ? sprintf('{}', $3) : '') with labels font ',11' notitle", data, format));
+  plots_.push_back(block(cells) + " using 1:2:3 with image pixels notitle");
+  plots_.push_back(
+      fmt::format("{} using 1:2:(sprintf('{}', $3)) with labels font ',11' notitle", block(numbers), format));
   return *this;
 }
 

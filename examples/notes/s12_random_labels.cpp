@@ -81,7 +81,7 @@ int body(int argc, char** argv) {
   Panel& panel =
       picture.panel(fmt::format("{} examples with random labels, learning rate {}", examples, rate), "epoch",
                     "training error, %");
-  panel.command("set yrange [0:95]\nset logscale x\nset xrange [10:*]");
+  panel.command("set yrange [0:95]\nset logscale x\nset xrange [10:*]\nset format x '10^{%L}'");
   std::vector<int> zero;
   for (const Model& model : models) {
     const Curve curve = train(network(model), data, rate, epochs);

@@ -97,7 +97,7 @@ void learn(Note& note, const Task& task, int epochs) {
       .lines("training", epoch, train_accuracy)
       .lines("validation", epoch, validation_accuracy);
   picture.panel("Cross-entropy", "epoch", "loss")
-      .command("set key center right")
+      .command("unset key")
       .lines("training", epoch, train_loss)
       .lines("validation", epoch, validation_loss);
   std::vector<std::string> digits;
@@ -117,7 +117,7 @@ void learn(Note& note, const Task& task, int epochs) {
   for (std::size_t k = 0; k < std::min<std::size_t>(3, wrong.size()); ++k) {
     const std::size_t i = wrong[k];
     const bool image = task.sizes[0] == 784;
-    draw_example(picture.panel(fmt::format("Is {}, said {} with {:.1f} %", truth[i], said[i], 100 * sure[i]),
+    draw_example(picture.panel(fmt::format("Is {}, said {} with {:.2f} %", truth[i], said[i], 100 * sure[i]),
                                image ? "" : "place", image ? "" : "value"),
                  take(test.x, full({}, static_cast<std::int64_t>(i))).to_vector<float>());
   }
