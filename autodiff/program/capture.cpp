@@ -127,7 +127,7 @@ void CaptureCore::call(ErasedFunction function, void* object, const Tensor* argu
 
   std::shared_ptr<program::Program> program;
   {
-    std::lock_guard lock(impl_->mutex);
+    const LockIfThreads lock(impl_->mutex);
     program = impl_->find(function, object, arguments, count).program;
   }
   results.resize(program->graph().outputs().size());

@@ -95,6 +95,9 @@ class Planner {
       for (const ValueId v : dying_[step])
         if (plan_.buffer_of[v] != none) release(plan_.buffer_of[v]);
     }
+    for (std::uint32_t b = 0; b < plan_.buffers.size(); ++b)
+      if (plan_.buffers[b].home != Home::arena && plan_.buffers[b].home != Home::constant)
+        plan_.moving.push_back(b);
     plan_.arena_bytes = static_cast<std::size_t>(arena_.size());
     return std::move(plan_);
   }

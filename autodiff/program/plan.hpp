@@ -48,6 +48,7 @@ struct Plan {
   std::vector<Buffer> buffers;
   std::vector<std::uint32_t> buffer_of;  ///< by root value; none where it lives in a loop's tiles only
   std::vector<std::uint32_t> fresh;      ///< buffers that are new tensors, in their order
+  std::vector<std::uint32_t> moving;     ///< buffers that are elsewhere in every run
   std::vector<Header> headers;
   std::vector<CallStep> calls;
   std::deque<Loop> loops;

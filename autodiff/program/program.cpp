@@ -15,6 +15,7 @@ struct Program::Context {
   std::deque<TensorImpl> headers;                // by number
   std::vector<std::uint32_t> moving;             // headers on buffers that are elsewhere in every run
   std::vector<std::vector<TensorImpl*>> inputs;  // by call
+  std::vector<Call> calls;
   std::vector<std::vector<std::byte*>> slots;    // by loop
   std::vector<Tensor> fresh;
   std::vector<Tensor> new_states;  // by state; empty where it is changed in place
@@ -50,7 +51,7 @@ bool Program::fits() const {
 
 std::unique_ptr<Program::Context> Program::take() {
   {
-    std::lock_guard lock(contexts_mutex_);
+    const detail::LockIfThreads lock(contexts_mutex_);
     if (!contexts_.empty()) {
       std::unique_ptr<Context> context = std::move(contexts_.back());
       contexts_.pop_back();
@@ -79,6 +80,8 @@ std::unique_ptr<Program::Context> Program::take() {
   for (const CallStep& call : plan_.calls) {
     std::vector<TensorImpl*>& inputs = c->inputs.emplace_back();
     for (const std::uint32_t h : call.inputs) inputs.push_back(&c->headers[h]);
+    const Instruction& i = graph_[call.instruction];
+    c->calls.push_back(Call{*i.op, inputs.data(), i.input_count, graph_.attributes(i), i.where});
   }
   for (const Loop& loop : plan_.loops) {
     std::vector<std::byte*>& slots = c->slots.emplace_back(loop.slots);
@@ -92,13 +95,12 @@ std::unique_ptr<Program::Context> Program::take() {
 void Program::give_back(std::unique_ptr<Context> context) {
   for (Tensor& t : context->fresh) t = Tensor();
   for (Tensor& t : context->new_states) t = Tensor();
-  std::lock_guard lock(contexts_mutex_);
+  const detail::LockIfThreads lock(contexts_mutex_);
   contexts_.push_back(std::move(context));
 }
 
 void Program::run(const Tensor* arguments, Tensor* results) {
-  std::unique_lock<std::mutex> turn;
-  if (updates_ && !detail::single_threaded()) turn = std::unique_lock(running_);
+  const detail::LockIfThreads turn(running_, updates_);
   std::unique_ptr<Context> context = take();
   struct Return {
     Program& program;
@@ -113,14 +115,12 @@ void Program::run(const Tensor* arguments, Tensor* results) {
       finish_sums(loop, context->bases.data());
       continue;
     }
-    const CallStep& c = plan_.calls[step.index];
-    const Instruction& i = graph_[c.instruction];
-    TensorImpl& out = context->headers[c.output];
-    const Call call{*i.op, context->inputs[step.index].data(), i.input_count, graph_.attributes(i), i.where};
-    if (i.op->kernel != nullptr)
-      i.op->kernel(call, out);
+    const Call& call = context->calls[step.index];
+    TensorImpl& out = context->headers[plan_.calls[step.index].output];
+    if (call.op.kernel != nullptr)
+      call.op.kernel(call, out);
     else
-      i.op->body(call, out);
+      call.op.body(call, out);
   }
   commit(*context, arguments, results);
 }
@@ -135,7 +135,7 @@ bool alone(const TensorImpl& x) {
 }  // namespace
 
 void Program::prepare(Context& c, const Tensor* arguments) {
-  for (std::uint32_t b = 0; b < plan_.buffers.size(); ++b) {
+  for (const std::uint32_t b : plan_.moving) {
     const Buffer& buffer = plan_.buffers[b];
     switch (buffer.home) {
       case Home::argument:

@@ -5,6 +5,27 @@
 
 #include "autodiff/program/plan.hpp"
 
+namespace wengert::detail {
+
+/// Locks a mutex unless the process has only ever had one thread.
+class LockIfThreads {
+ public:
+  explicit LockIfThreads(std::mutex& mutex, bool wanted = true)
+      : mutex_(wanted && !single_threaded() ? &mutex : nullptr) {
+    if (mutex_ != nullptr) mutex_->lock();
+  }
+  ~LockIfThreads() {
+    if (mutex_ != nullptr) mutex_->unlock();
+  }
+  LockIfThreads(const LockIfThreads&) = delete;
+  LockIfThreads& operator=(const LockIfThreads&) = delete;
+
+ private:
+  std::mutex* mutex_;
+};
+
+}  // namespace wengert::detail
+
 namespace wengert::program {
 
 /// Which passes run over a graph before it is executed; all by default.
