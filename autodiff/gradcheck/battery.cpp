@@ -341,6 +341,7 @@ OperatorReport examine_operator(const OperatorDefinition& op, const CheckOptions
         (op.attributes != nullptr && attributes != nullptr ? "; " + op.attributes->print(attributes) : "");
     if (!options.derivatives_only) {
       b.run("forward", with, [&] { check_forward(b, inputs, attributes); });
+      b.run("replay", with, [&] { check_replay(b, inputs, attributes); });
       b.run("views", with, [&] { check_layouts(b, inputs, attributes); });
       if (any_floating(inputs)) b.run("float32", with, [&] { check_float32(b, inputs, attributes); });
     }

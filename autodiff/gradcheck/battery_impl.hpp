@@ -65,6 +65,8 @@ Tensors as_float32(const Tensors& inputs);
 
 void check_derivatives(Battery& b, const Tensors& inputs, const void* attributes);
 void check_forward_mode(Battery& b, const Tensors& inputs, const void* attributes);
+/// Captured and replayed, the operator and its gradients give what eager code gives.
+void check_replay(Battery& b, const Tensors& inputs, const void* attributes);
 void check_elementwise(Battery& b, const Samples& samples);
 
 }  // namespace wengert::detail
