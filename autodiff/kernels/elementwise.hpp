@@ -19,8 +19,6 @@
 /// read and written in full. Rows are written in order, so threads that share an output must split it at
 /// multiples of 64 elements.
 
-#include <tuple>
-
 #include "autodiff/kernels/nest.hpp"
 #include "autodiff/kernels/vec.hpp"
 
@@ -42,70 +40,90 @@ using Lanes = std::conditional_t<lanes_fit<float, All...>, float,
 template <class T>
 using Stored = std::conditional_t<std::is_same_v<T, bool>, std::uint8_t, T>;
 
-template <class T>
-WENGERT_INLINE T* moved(T* p, std::int64_t bytes) {
-  return reinterpret_cast<T*>(reinterpret_cast<std::uintptr_t>(p) + static_cast<std::uintptr_t>(bytes));
-}
-
 // ------------------------------------------------------------------------------------- register mode
 
 /// What a register holds of an operand of type X beside lanes of type T.
 template <class X, class T>
 using Register = std::conditional_t<std::is_same_v<X, T>, Vec<T, Simd>, Mask<T, Simd>>;
 
+template <class X, class T>
+WENGERT_INLINE Register<X, T> load(const std::byte* p, std::int64_t j) {
+  return Register<X, T>::load(reinterpret_cast<const Stored<X>*>(p) + j);
+}
+template <class X, class T>
+WENGERT_INLINE Register<X, T> splat(const std::byte* p) {
+  return Register<X, T>::splat(reinterpret_cast<const Stored<X>*>(p));
+}
+template <class X, class T>
+WENGERT_INLINE void store(Register<X, T> value, std::byte* p, std::int64_t j) {
+  value.store(reinterpret_cast<Stored<X>*>(p) + j);
+}
+
+/// The operands of a row, and the way to the next one.
+template <class... In>
+struct Rows {
+  static constexpr int count = sizeof...(In);
+  std::byte* out;
+  const std::byte* in[count];
+
+  template <int... I>
+  WENGERT_INLINE Rows(std::byte* const* slots, const RowOp& op, std::integer_sequence<int, I...>)
+      : out(slots[op.out]), in{slots[op.in[I]]...} {}
+  WENGERT_INLINE void next(const RowOp& op) {
+    const std::int64_t* const pitch = static_cast<const PitchedRowOp&>(op).pitch;
+    out += pitch[0];
+    for (int i = 0; i < count; ++i) in[i] += pitch[1 + i];
+  }
+};
+
 /// Rows of a single register.
 template <class F, class T, class Out, class... In, int... I>
 WENGERT_INLINE void short_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows,
-                               std::integer_sequence<int, I...>) {
+                               std::integer_sequence<int, I...> all) {
   constexpr F f{};
-  const auto read = [&]<int i, class X>(std::integral_constant<int, i>, const X* p, auto type) {
-    using R = decltype(type);
-    return (op.repeated >> i & 1) != 0 ? R::splat(p) : R::load(p);
-  };
-  auto* out = reinterpret_cast<Stored<Out>*>(slots[op.out]);
-  std::tuple in(reinterpret_cast<const Stored<In>*>(slots[op.in[I]])...);
+  Rows<In...> p(slots, op, all);
   for (std::int64_t r = 1;; ++r) {
-    Register<Out, T>(f(read(std::integral_constant<int, I>{}, std::get<I>(in), Register<In, T>())...))
-        .store(out);
+    store<Out, T>(f(((op.repeated >> I & 1) != 0 ? splat<In, T>(p.in[I]) : load<In, T>(p.in[I], 0))...),
+                  p.out, 0);
     if (r >= rows) return;
-    const std::int64_t* const pitch = static_cast<const PitchedRowOp&>(op).pitch;
-    out = moved(out, pitch[0]);
-    ((std::get<I>(in) = moved(std::get<I>(in), pitch[1 + I])), ...);
+    p.next(op);
+  }
+}
+
+/// Nothing is repeated.
+template <class F, class T, class Out, class... In, int... I>
+[[gnu::noinline]] void full_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t n,
+                                 std::integer_sequence<int, I...> all) {
+  constexpr F f{};
+  Rows<In...> p(slots, op, all);
+  for (std::int64_t r = 1;; ++r) {
+    for (std::int64_t j = 0; j < n; j += Vec<T, Simd>::width)
+      store<Out, T>(f(load<In, T>(p.in[I], j)...), p.out, j);
+    if (r >= rows) return;
+    p.next(op);
   }
 }
 
 /// A repeated operand is read again and again from a register-sized copy in L1: that keeps one loop for all
 /// combinations of repeated and moving operands.
 template <class F, class T, class Out, class... In, int... I>
-[[gnu::noinline]] void long_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t n,
-                                 std::integer_sequence<int, I...>) {
+[[gnu::noinline]] void mixed_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t n,
+                                  std::integer_sequence<int, I...> all) {
   constexpr int N = sizeof...(I), W = Vec<T, Simd>::width;
   constexpr F f{};
-  alignas(64) T copies[N][W];
-  auto* out = reinterpret_cast<Stored<Out>*>(slots[op.out]);
-  std::tuple in(reinterpret_cast<const Stored<In>*>(slots[op.in[I]])...);
+  alignas(64) std::byte copies[N][W * sizeof(T)];
   const unsigned repeated = op.repeated;
-  const std::int64_t step[N] = {((repeated >> I & 1) != 0 ? 0 : W)...};
+  const std::int64_t step[N] = {((repeated >> I & 1) != 0 ? 0 : W * static_cast<int>(sizeof(In)))...};
+  Rows<In...> p(slots, op, all);
   for (std::int64_t r = 1;; ++r) {
-    if (N > 1 && repeated == 0) {
-      for (std::int64_t j = 0; j < n; j += W)
-        Register<Out, T>(f(Register<In, T>::load(std::get<I>(in) + j)...)).store(out + j);
-    } else {
-      std::tuple p = in;
-      const auto copy = [&]<class X>(const X*& from, auto type, T* to) {
-        decltype(type)::splat(from).store(reinterpret_cast<X*>(to));
-        from = reinterpret_cast<const X*>(to);
-      };
-      ((step[I] == 0 ? copy(std::get<I>(p), Register<In, T>(), copies[I]) : void()), ...);
-      for (std::int64_t j = 0; j < n; j += W) {
-        Register<Out, T>(f(Register<In, T>::load(std::get<I>(p))...)).store(out + j);
-        ((std::get<I>(p) += step[I]), ...);
-      }
+    const std::byte* in[N] = {(step[I] == 0 ? copies[I] : p.in[I])...};
+    ((step[I] == 0 ? store<In, T>(splat<In, T>(p.in[I]), copies[I], 0) : void()), ...);
+    for (std::int64_t j = 0; j < n; j += W) {
+      store<Out, T>(f(load<In, T>(in[I], 0)...), p.out, j);
+      ((in[I] += step[I]), ...);
     }
     if (r >= rows) return;
-    const std::int64_t* const pitch = static_cast<const PitchedRowOp&>(op).pitch;
-    out = moved(out, pitch[0]);
-    ((std::get<I>(in) = moved(std::get<I>(in), pitch[1 + I])), ...);
+    p.next(op);
   }
 }
 
@@ -119,51 +137,55 @@ WENGERT_INLINE Out element(V value) {
     return static_cast<Out>(value.v);
 }
 
-template <class F, class Out, class... In>
+/// Bit i of `repeated`: input i is one element.
+template <unsigned repeated, class F, class Out, class... In, int... I>
 [[gnu::noinline]] void plain_row(Stored<Out>* __restrict out, std::int64_t n,
-                                 const Stored<In>* __restrict... in) {
+                                 std::integer_sequence<int, I...>, const Stored<In>* __restrict... in) {
   constexpr F f{};
-  for (std::int64_t j = 0; j < n; ++j) out[j] = element<Out>(f(Vec<In, Scalar>(in[j])...));
+  for (std::int64_t j = 0; j < n; ++j)
+    out[j] = element<Out>(f(Vec<In, Scalar>((repeated >> I & 1) != 0 ? in[0] : in[j])...));
 }
 
+/// With more than two inputs, elements of a repeated one are laid side by side, so that one loop serves all
+/// combinations.
 template <class F, class Out, class... In, int... I>
-[[gnu::noinline]] void plain_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t n,
-                                  std::integer_sequence<int, I...>) {
-  constexpr int chunk = 256;  // elements of a repeated operand side by side, so that one loop serves all
+WENGERT_INLINE void plain_chunks(const Rows<In...>& p, unsigned repeated, std::int64_t n,
+                                 std::integer_sequence<int, I...> all) {
+  constexpr int chunk = 128;
   alignas(64) std::byte copies[sizeof...(I)][chunk * 8];
-  Stored<Out>* out = reinterpret_cast<Stored<Out>*>(slots[op.out]);
-  const std::byte* in[] = {slots[op.in[I]]...};
-  for (std::int64_t r = 1;; ++r) {
-    if (op.repeated == 0) {
-      plain_row<F, Out, In...>(out, n, reinterpret_cast<const Stored<In>*>(in[I])...);
-    } else {
-      const std::byte* p[] = {in[I]...};
-      const std::int64_t filled = n < chunk ? n : chunk;
-      const auto fill = [&](auto value, int i) {
-        auto* const to = reinterpret_cast<decltype(value)*>(copies[i]);
-        for (std::int64_t j = 0; j < filled; ++j) to[j] = value;
-        p[i] = copies[i];
-      };
-      ((op.repeated >> I & 1 ? fill(*reinterpret_cast<const Stored<In>*>(in[I]), I) : void()), ...);
-      for (std::int64_t j = 0; j < n; j += chunk) {
-        plain_row<F, Out, In...>(out + j, n - j < chunk ? n - j : chunk,
-                                 reinterpret_cast<const Stored<In>*>(p[I])...);
-        ((op.repeated >> I & 1 ? void() : void(p[I] += chunk * sizeof(In))), ...);
-      }
-    }
-    if (r >= rows) return;
-    const std::int64_t* const pitch = static_cast<const PitchedRowOp&>(op).pitch;
-    out = moved(out, pitch[0]);
-    ((in[I] = moved(in[I], pitch[1 + I])), ...);
+  const std::byte* in[] = {((repeated >> I & 1) != 0 ? copies[I] : p.in[I])...};
+  const auto fill = [&](auto value, std::byte* to) {
+    for (std::int64_t j = 0; j < chunk; ++j) reinterpret_cast<decltype(value)*>(to)[j] = value;
+  };
+  ((in[I] == copies[I] ? fill(*reinterpret_cast<const Stored<In>*>(p.in[I]), copies[I]) : void()), ...);
+  for (std::int64_t j = 0; j < n; j += chunk) {
+    plain_row<0, F, Out, In...>(reinterpret_cast<Stored<Out>*>(p.out) + j, n - j < chunk ? n - j : chunk, all,
+                                reinterpret_cast<const Stored<In>*>(in[I])...);
+    ((in[I] += in[I] == copies[I] ? 0 : chunk * sizeof(In)), ...);
   }
 }
 
 template <class F, class Out, class... In, int... I>
-WENGERT_INLINE void plain(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t n,
-                          std::integer_sequence<int, I...> all) {
-  if (rows != 1 || op.repeated != 0) return plain_rows<F, Out, In...>(slots, op, rows, n, all);
-  plain_row<F, Out, In...>(reinterpret_cast<Stored<Out>*>(slots[op.out]), n,
-                           reinterpret_cast<const Stored<In>*>(slots[op.in[I]])...);
+WENGERT_INLINE void plain_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t n,
+                               std::integer_sequence<int, I...> all) {
+  Rows<In...> p(slots, op, all);
+  for (std::int64_t r = 1;; ++r) {
+    auto* const out = reinterpret_cast<Stored<Out>*>(p.out);
+    const auto run = [&]<unsigned repeated>(std::integral_constant<unsigned, repeated>) {
+      plain_row<repeated, F, Out, In...>(out, n, all, reinterpret_cast<const Stored<In>*>(p.in[I])...);
+    };
+    if (op.repeated == 0)
+      run(std::integral_constant<unsigned, 0>{});
+    else if constexpr (sizeof...(I) > 2)
+      plain_chunks<F, Out, In...>(p, op.repeated, n, all);
+    else if (op.repeated == 1)
+      run(std::integral_constant<unsigned, 1>{});
+    else if constexpr (sizeof...(I) == 2)
+      op.repeated == 2 ? run(std::integral_constant<unsigned, 2>{})
+                       : run(std::integral_constant<unsigned, 3>{});
+    if (r >= rows) return;
+    p.next(op);
+  }
 }
 
 }  // namespace elementwise
@@ -174,12 +196,27 @@ void map_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::
   static_assert(std::is_empty_v<F> && sizeof...(In) <= RowOp::max_inputs);
   constexpr auto all = std::make_integer_sequence<int, sizeof...(In)>{};
   using T = elementwise::Lanes<Out, In...>;
-  if constexpr (std::is_void_v<T>)
-    elementwise::plain<F, Out, In...>(slots, op, rows, n, all);
-  else if (n <= Vec<T, Simd>::width)
+  if constexpr (std::is_void_v<T>) {
+    elementwise::plain_rows<F, Out, In...>(slots, op, rows, n, all);
+  } else if (n <= Vec<T, Simd>::width) {
     elementwise::short_rows<F, T, Out, In...>(slots, op, rows, all);
-  else
-    elementwise::long_rows<F, T, Out, In...>(slots, op, rows, n, all);
+  } else if (op.repeated == 0) {
+    elementwise::full_rows<F, T, Out, In...>(slots, op, rows, n, all);
+  } else if constexpr (sizeof...(In) > 1) {
+    elementwise::mixed_rows<F, T, Out, In...>(slots, op, rows, n, all);
+  } else {  // one number repeated: the same result everywhere
+    elementwise::Rows<In...> p(slots, op, all);
+    for (std::int64_t r = 1;; ++r) {
+      std::byte* const first[] = {p.out, const_cast<std::byte*>(p.in[0])};
+      RowOp once = first_slots;
+      once.repeated = 1;
+      map_rows<F, Out, In...>(first, once, 1, 1);
+      const auto result = elementwise::load<Out, T>(p.out, 0);
+      for (std::int64_t j = 0; j < n; j += Vec<T, Simd>::width) elementwise::store<Out, T>(result, p.out, j);
+      if (r >= rows) return;
+      p.next(op);
+    }
+  }
 }
 
 namespace elementwise {
@@ -201,7 +238,6 @@ template <class F, class Out, class... In>
 inline void map(const F&, Out* out, const Shape& shape, const Strides* strides, const In*... in) {
   constexpr int N = sizeof...(In);
   Nest nest = {map_rows<F, Out, In...>,
-               nullptr,
                shape,
                elementwise::slot(out),
                sizeof(Out),

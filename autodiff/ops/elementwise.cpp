@@ -13,17 +13,17 @@ using kernels::first_slots;
 
 // A strided input, or one that repeats in other ways than a row does.
 [[gnu::noinline]] void run_strided(RowKernel kernel, const Call& call, TensorImpl& out) {
-  kernels::Nest nest{kernel,
-                     call.attributes,
-                     out.shape,
-                     out.data,
-                     static_cast<int>(item_size(out.dtype)),
-                     static_cast<int>(call.size()),
-                     {}};
-  Strides strides[RowOp::max_inputs];
+  kernels::Nest nest{
+      kernel, out.shape, out.data, static_cast<int>(item_size(out.dtype)), static_cast<int>(call.size()), {}};
+  // Written where they are read: to copy a Strides right after it was written element by element is slow.
+  std::int64_t strides[RowOp::max_inputs][max_ndim];
   for (std::uint32_t i = 0; i < call.size(); ++i) {
-    strides[i] = broadcast_strides(call.shape(i), call[i].strides, out.shape);
-    nest.in[i] = {call.inputs[i]->data, strides[i].begin(), static_cast<int>(item_size(call.dtype(i)))};
+    const TensorImpl& x = call[i];
+    const int missing = out.shape.size() - x.shape.size();
+    for (int d = 0; d < out.shape.size(); ++d)
+      strides[i][d] =
+          d < missing || (x.shape[d - missing] == 1 && out.shape[d] != 1) ? 0 : x.strides[d - missing];
+    nest.in[i] = {x.data, strides[i], static_cast<int>(item_size(x.dtype))};
   }
   kernels::run_nest(nest);
 }
@@ -59,7 +59,6 @@ template <std::uint32_t count>
       length = x.size;
     }
   }
-  op.attributes = call.attributes;
   if (length == 0) return kernel(slots, op, 1, out.size);
   std::int64_t pitch[1 + (count > 0 ? count : RowOp::max_inputs)];
   pitch[0] = length * static_cast<std::int64_t>(item_size(out.dtype));
@@ -75,7 +74,7 @@ WENGERT_INLINE void run(RowKernel kernel, const Call& call, TensorImpl& out) {
   const std::uint32_t n = count > 0 ? count : call.size();
   std::byte* slots[1 + (count > 0 ? count : RowOp::max_inputs)];
   slots[0] = out.data;
-  bool plain = call.attributes == nullptr;
+  bool plain = true;
   for (std::uint32_t i = 0; i < n; ++i) {
     plain &= call[i].contiguous & (call[i].size == out.size);
     slots[1 + i] = call[i].data;

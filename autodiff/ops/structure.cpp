@@ -61,17 +61,34 @@ void copy_kernel(const Call& call, detail::TensorImpl& out) {
 }
 
 template <class From>
-void cast_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t n) {
-  switch (static_cast<const CastAttributes*>(op.attributes)->dtype) {
+RowKernel conversion(DType to) {
+  switch (to) {
     case DType::bool_:
-      return kernels::map_rows<kernels::Convert<bool>, bool, From>(slots, op, rows, n);
+      return kernels::map_rows<kernels::Convert<bool>, bool, From>;
     case DType::int64:
-      return kernels::map_rows<kernels::Convert<std::int64_t>, std::int64_t, From>(slots, op, rows, n);
+      return kernels::map_rows<kernels::Convert<std::int64_t>, std::int64_t, From>;
     case DType::float32:
-      return kernels::map_rows<kernels::Convert<float>, float, From>(slots, op, rows, n);
-    case DType::float64:
-      return kernels::map_rows<kernels::Convert<double>, double, From>(slots, op, rows, n);
+      return kernels::map_rows<kernels::Convert<float>, float, From>;
+    default:
+      return kernels::map_rows<kernels::Convert<double>, double, From>;
   }
+}
+RowKernel conversion(DType from, DType to) {
+  switch (from) {
+    case DType::bool_:
+      return conversion<bool>(to);
+    case DType::int64:
+      return conversion<std::int64_t>(to);
+    case DType::float32:
+      return conversion<float>(to);
+    default:
+      return conversion<double>(to);
+  }
+}
+
+template <class From>
+void cast_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t n) {
+  conversion<From>(static_cast<const CastAttributes*>(op.attributes)->dtype)(slots, op, rows, n);
 }
 constexpr RowSpec cast_row = {
     .kernel = {cast_rows<bool>, cast_rows<std::int64_t>, cast_rows<float>, cast_rows<double>},
@@ -79,7 +96,7 @@ constexpr RowSpec cast_row = {
 
 void cast_kernel(const Call& call, detail::TensorImpl& out) {
   if (call.dtype(0) == out.dtype) return copy_kernel(call, out);
-  run_rows(call.op.row.kernel[static_cast<int>(call.dtype(0))], call, out);
+  run_rows(conversion(call.dtype(0), out.dtype), call, out);
 }
 
 struct Itself {

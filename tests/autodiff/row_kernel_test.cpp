@@ -163,6 +163,7 @@ TEST_CASE("elementwise row kernels give the bits of the eager kernel, for every 
   for (const OperatorDefinition* op : operators()) {
     if (!op->row.elementwise || !op->samples) continue;
     const Samples samples = op->samples();
+    if (samples.list().empty()) continue;  // made by another test
     bool any = false;
     for (const Sample& sample : samples.list()) {
       for (const DType floating : {DType::float32, DType::float64}) {
