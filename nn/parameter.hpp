@@ -9,7 +9,8 @@
 
 namespace wengert::nn {
 
-/// A learnable tensor: a State whose value is a variable(). It is a handle; copies see the same slot. What was computed from an earlier value keeps that value.
+/// A learnable tensor: a State whose value is a variable(). It is a handle; copies see the same slot. What
+/// was computed from an earlier value keeps that value.
 ///
 ///     nn::Parameter w(random::normal({2, 3}));
 ///     Tensor g = gradients(loss(w.value()), {w})[0];

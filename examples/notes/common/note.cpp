@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
+#include <filesystem>
 
 #include "autodiff/tensor/random.hpp"
 
@@ -36,6 +37,7 @@ void Note::start(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     std::exit(app_->exit(e));
   }
+  std::filesystem::create_directories(out_);
   wengert::random::seed(seed_);
   fmt::print("{}. {}\nsource    {}\n", id_, claim_, source_);
 }
