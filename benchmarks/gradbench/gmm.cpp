@@ -43,14 +43,13 @@ class Mixture {
   Tensor log_posterior(const Tensors& parameters) const {
     const Tensor &alpha = parameters[0], &mu = parameters[1], &q = parameters[2], &l = parameters[3];
     const Tensor factors = reshape(take(concatenate({exp(q), l, zero_}, 1), places_, 1), {k_, d_, d_});
-    // Q_k (x - mu_k) for all points and components in one product: [n, k d].
-    const Tensor centres = matmul(factors, expand_dims(mu, -1));
-    const Tensor residuals =
-        matmul(x_, reshape(factors, {k_ * d_, d_}), {.transpose_b = true}) - reshape(centres, {k_ * d_});
-    const Tensor distances = sum(reshape(square(residuals), {n_, k_, d_}), -1);
+    // Q_k (x - mu_k) for all components and points in one product: [k d, n].
+    const Tensor centres = reshape(matmul(factors, expand_dims(mu, -1)), {k_ * d_, 1});
+    const Tensor residuals = matmul(reshape(factors, {k_ * d_, d_}), x_, {.transpose_b = true}) - centres;
+    const Tensor distances = sum(reshape(square(residuals), {k_, d_, n_}), 1);
     const Tensor log_determinants = sum(q, 1);
-    const Tensor terms = alpha + log_determinants - 0.5 * distances;
-    const Tensor likelihood = sum(logsumexp(terms, 1)) - static_cast<double>(n_) * logsumexp(alpha);
+    const Tensor terms = expand_dims(alpha + log_determinants, 1) - 0.5 * distances;
+    const Tensor likelihood = sum(logsumexp(terms, 0)) - static_cast<double>(n_) * logsumexp(alpha);
     const Tensor prior =
         static_cast<double>(m_) * sum(log_determinants) - 0.5 * gamma_ * gamma_ * sum(square(factors));
     return likelihood + prior + constant_;

@@ -9,7 +9,8 @@ namespace {
 
 /// For each point the position of its nearest centroid. |p - c|^2 = |p|^2 - 2 (p c - |c|^2 / 2).
 Tensor nearest(const Tensor& points, const Tensor& centroids) {
-  return argmax(matmul(points, centroids, {.transpose_b = true}) - 0.5 * sum(square(centroids), 1), 1);
+  const Tensor products = matmul(centroids, points, {.transpose_b = true});
+  return argmax(products - 0.5 * sum(square(centroids), 1, true), 0);
 }
 
 /// The minimum over centroids, written as the entry that attains it: only that one has a derivative.
