@@ -82,9 +82,10 @@ def cpp_tool(name, suite, shim):
         if not (folder / f"{eval_name}.cpp").exists():
             return None
         if not program.exists():
+            # In the environment: on the command line they would hide the flags that a tool's makefile adds.
             flags = f"-std=c++17 -O3 -Wall -I../../cpp -I{shim}"
-            subprocess.run(["make", "-C", folder, f"bin/{eval_name}", f"CXXFLAGS={flags} -march=native "
-                            "-Wno-unknown-pragmas"], capture_output=True)
+            subprocess.run(["make", "-C", folder, f"bin/{eval_name}"], capture_output=True,
+                           env=os.environ | {"CXXFLAGS": flags})
         return [program] if program.exists() else None
 
     return Tool(name, command, environment())
