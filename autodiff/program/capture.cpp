@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <list>
+#include <ostream>
 
 #include "autodiff/graph/apply.hpp"
 #include "autodiff/ops/structure.hpp"
@@ -149,13 +150,10 @@ void CaptureCore::call(ErasedFunction function, void* object, const Tensor* argu
   }
 }
 
-std::string CaptureCore::text() const {
+ProgramListing CaptureCore::listing() const {
   std::lock_guard lock(impl_->mutex);
-  return impl_->last().graph().text();
-}
-std::string CaptureCore::dot() const {
-  std::lock_guard lock(impl_->mutex);
-  return impl_->last().graph().dot();
+  const program::Graph& graph = impl_->last().graph();
+  return {graph.text(), graph.dot()};
 }
 std::string CaptureCore::report() const {
   std::lock_guard lock(impl_->mutex);
@@ -173,3 +171,9 @@ std::size_t CaptureCore::programs() const {
 }
 
 }  // namespace wengert::detail
+
+namespace wengert {
+
+std::ostream& operator<<(std::ostream& out, const ProgramListing& listing) { return out << listing.text(); }
+
+}  // namespace wengert

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <iosfwd>
 #include <memory>
 #include <string>
 #include <tuple>
@@ -24,6 +25,21 @@ struct CaptureOptions {
   bool fuse = true;
 };
 
+/// A program to look at: print it, or pipe dot() into Graphviz.
+class ProgramListing {
+ public:
+  ProgramListing(std::string text, std::string dot) : text_(std::move(text)), dot_(std::move(dot)) {}
+  /// One line an instruction: "%7 = add(%3, %6) : float32[4, 3] (net.cpp:12) -> %8 %9", behind the arrow who
+  /// uses it.
+  const std::string& text() const { return text_; }
+  /// The same in Graphviz's language. Example: std::ofstream("step.dot") << step.graph().dot();
+  const std::string& dot() const { return dot_; }
+
+ private:
+  std::string text_, dot_;
+};
+std::ostream& operator<<(std::ostream& out, const ProgramListing& listing);
+
 namespace detail {
 
 /// Calls a function of known type: `count` arguments in, its results out.
@@ -39,8 +55,7 @@ class CaptureCore {
 
   void call(ErasedFunction function, void* object, const Tensor* arguments, std::size_t count,
             Tensors& results);
-  std::string text() const;
-  std::string dot() const;
+  ProgramListing listing() const;
   std::string report() const;
   std::size_t programs() const;
 
@@ -147,10 +162,8 @@ class Captured {
     return detail::Results<R>::unpack(out);
   }
 
-  /// The program of the last call, one line an instruction; after the passes.
-  std::string graph() const { return core_.text(); }
-  /// The same in Graphviz's language.
-  std::string dot() const { return core_.dot(); }
+  /// The program of the last call, after the passes. Throws GraphError before the first call.
+  ProgramListing graph() const { return core_.listing(); }
   /// How many instructions were recorded and are left, steps of a run, bytes.
   std::string report() const { return core_.report(); }
   /// How many programs are kept at the moment.

@@ -91,4 +91,51 @@ TEST_CASE("reading a value while a function is captured is an error that names t
   CHECK(sum(ones({2})).item<float>() == 2);
 }
 
+TEST_CASE("a captured program can be read, drawn and counted") {
+  State scale(tensor(2.0));
+  auto f = capture([&](const Tensor& x) {
+    scale.set(scale.value() * 0.5);
+    return exp(x * scale.value()) + exp(x * scale.value()) + sum(tensor({1.0, 2.0}));
+  });
+  CHECK_THROWS_AS(f.graph(), GraphError);
+  f(ones({3}));
+  const std::string text = f.graph().text();
+  CHECK(text.find("= argument 0 : float32[3] ->") != std::string::npos);
+  CHECK(text.find("constant 3.0 : float32[]") !=
+        std::string::npos);  // the sum of a constant is computed once
+  CHECK(text.find("state 0 = %") != std::string::npos);
+  CHECK(text.find("capture_test.cpp:") != std::string::npos);
+  CHECK(text.find(" = exp(") == text.rfind(" = exp("));  // equal calls are computed once
+  CHECK(f.graph().dot().rfind("digraph", 0) == 0);
+  CHECK(f.report().find("8 operators recorded") != std::string::npos);
+}
+
+TEST_CASE("programs are kept for a bounded number of signatures") {
+  int runs = 0;
+  auto f = capture(
+      [&](const Tensor& x) {
+        ++runs;
+        return x + 1.0;
+      },
+      {.programs = 2});
+  for (const std::int64_t n : {1, 2, 1, 2, 3, 2, 1}) f(zeros({n}));
+  CHECK(f.programs() == 2);
+  CHECK(runs == 4);  // 1 was the oldest when 3 came
+  CHECK(f(zeros({2}, DType::float64)).dtype() == DType::float64);
+}
+
+TEST_CASE("views of arguments, outputs that are inputs, and strided arguments") {
+  auto f = capture([](const Tensor& x) {
+    return Tensors{x, transpose(x), reshape(transpose(x), {6}), slice(x, 0, Slice(1, 2)) * 2.0};
+  });
+  const Tensor base = reshape(arange(6, DType::float32), {3, 2});
+  for (const Tensor& x : {transpose(base), contiguous(transpose(base))}) {
+    const Tensors got = f(x);
+    CHECK(values(got[0]) == values(x));
+    CHECK(values(got[1]) == values(base));
+    CHECK(values(got[2]) == values(base));
+    CHECK(values(got[3]) == std::vector<float>{2, 6, 10});
+  }
+}
+
 TEST_SUITE_END();
