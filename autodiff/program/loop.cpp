@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "autodiff/tensor/storage.hpp"
+
 namespace wengert::program {
 namespace {
 
@@ -97,6 +99,14 @@ void expand_column(std::byte* const* slots, const RowOp& op, std::int64_t rows, 
     auto* out = reinterpret_cast<T*>(slots[op.out]);
     const auto* in = reinterpret_cast<const T*>(slots[op.in[0]]);
     for (std::int64_t r = 0; r < rows; ++r, out += columns) std::fill(out, out + columns, in[r]);
+  });
+}
+
+void spread(std::byte* const* slots, const RowOp& op, std::int64_t, std::int64_t) {
+  with_item(op, [&](auto zero) {
+    using T = decltype(zero);
+    auto* out = reinterpret_cast<T*>(slots[op.out]);
+    std::fill(out, out + detail::buffer_alignment / sizeof(T), *reinterpret_cast<const T*>(slots[op.in[0]]));
   });
 }
 

@@ -77,6 +77,8 @@ namespace tiles {
 /// out[r, c] = in[c], in[r]; `attributes` points to the size of an element, 1, 4 or 8.
 void expand_row(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t columns);
 void expand_column(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t columns);
+/// The element as often as fills a vector register.
+void spread(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t columns);
 /// One element.
 void copy_one(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t columns);
 /// out[c] += in[r, c] over all rows; `attributes` points to an Adder.

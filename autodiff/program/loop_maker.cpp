@@ -16,6 +16,7 @@ constexpr std::int64_t smallest_tile = 256, largest_tile = 2048;
 /// of their own.
 constexpr std::int64_t chunked_elements = 1 << 16;
 constexpr std::int64_t most_chunks = 16;
+constexpr std::size_t long_chain = 32;
 
 class LoopMaker {
  public:
@@ -79,6 +80,7 @@ class LoopMaker {
       }
       live -= ends[position++];
     }
+    spread_ = total() == 1 && step_.instructions.size() >= long_chain;
     wide_operands_ = most + static_cast<std::int64_t>(streams.size()) + 1;
   }
 
@@ -183,14 +185,17 @@ class LoopMaker {
     if (column_op && moves == Moves::full) moves = Moves::column;
     if (inside(r)) {
       const std::uint32_t slot = slot_of_.at(r);
-      if (moves == Moves::scalar) return {slot, true};
+      if (moves == Moves::scalar) return {slot, !spread_};
       if (moves != Moves::column || !elementwise || column_op) return {slot, false};
       return loop_.tile_rows == 1 ? Operand{slot, true} : Operand{expanded(slot, bytes), false};
     }
     const Place place = r_.place(v);
     switch (moves) {
-      case Moves::scalar:
-        return {stream(place, moves, bytes), elementwise};
+      case Moves::scalar: {
+        const std::uint32_t slot = stream(place, moves, bytes);
+        if (!elementwise || !spread_) return {slot, elementwise};
+        return {once(slot, bytes, tiles::spread), false};
+      }
       case Moves::full:
         return {stream(place, moves, bytes), false};
       case Moves::column: {
@@ -203,19 +208,24 @@ class LoopMaker {
     }
     const std::uint32_t slot = stream(place, moves, bytes);
     if (loop_.tile_rows == 1) return {slot, false};
+    return {once(slot, bytes, tiles::expand_row), false};
+  }
+
+  /// What an operand looks like to all tiles, made before the first one.
+  std::uint32_t once(std::uint32_t slot, std::int64_t bytes, RowKernel kernel) {
     const auto [at, fresh] = expanded_.try_emplace(slot, 0);
     if (fresh) {
       at->second = new_slot();
       temporaries_.push_back({at->second, true});
       LoopOp o;
-      o.op.kernel = tiles::expand_row;
+      o.op.kernel = kernel;
       o.op.attributes = item_pointer(bytes);
       o.op.out = at->second;
       o.op.in[0] = slot;
       o.extent = Extent::rows;
       loop_.prologue.push_back(o);
     }
-    return {at->second, false};
+    return at->second;
   }
 
   // ------------------------------------------------------------------------------------------- operations
@@ -240,8 +250,8 @@ class LoopMaker {
       if (x.repeated) o.op.repeated |= 1u << k;
     }
     // Element by element a result may take the place of an operand of the same size.
-    const bool equal_items = std::all_of(inputs.begin(), inputs.end(),
-                                         [&](ValueId v) { return item(v) == item(i.output); });
+    const bool equal_items =
+        std::all_of(inputs.begin(), inputs.end(), [&](ValueId v) { return item(v) == item(i.output); });
     if (elementwise && equal_items) free_dead(n, position);
     const bool wide = !column && !form.column_result;
     const ValueId out = i.output;
@@ -335,6 +345,7 @@ class LoopMaker {
   Loop loop_;
 
   bool structured_ = false, whole_rows_ = false;
+  bool spread_ = false;  // a long chain on one element: numbers fill a register once, not in every operation
   std::int64_t item_ = 1, wide_operands_ = 1;
   std::unordered_map<ValueId, std::uint32_t> last_;  // by root: position of the last reader
 

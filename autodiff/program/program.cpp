@@ -16,7 +16,7 @@ struct Program::Context {
   std::vector<std::uint32_t> moving;             // headers on buffers that are elsewhere in every run
   std::vector<std::vector<TensorImpl*>> inputs;  // by call
   std::vector<Call> calls;
-  std::vector<std::vector<std::byte*>> slots;    // by loop
+  std::vector<std::vector<std::byte*>> slots;  // by loop
   std::vector<Tensor> fresh;
   std::vector<Tensor> new_states;  // by state; empty where it is changed in place
 
