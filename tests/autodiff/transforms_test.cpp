@@ -105,6 +105,26 @@ TEST_CASE("results are constants unless they depend on variables of the surround
   close(gradients(sum(q), {w})[0], {3.0 * 3 * 0.64 * -0.2, 4.0 * 3 * 0.36 * -0.2});
 }
 
+TEST_CASE("a derivative in each of 2000 steps is differentiated, in both modes") {
+  // x <- x - h d/dx (w / x) = x + h w / x^2, so that rules of second order are walked; the sensitivity s =
+  // dx/dw obeys s <- s + h / x^2 - 2 h w s / x^3.
+  constexpr double h = 1e-3;
+  const auto path = [](const Tensor& w) {
+    Tensor x = f64(1.0);
+    for (int i = 0; i < 2000; ++i) x = x - h * grad([&](const Tensor& at) { return w / at; })(x);
+    return x;
+  };
+  double x = 1, s = 0, w = 0.7;
+  for (int i = 0; i < 2000; ++i) {
+    s += h / (x * x) - 2 * h * w * s / (x * x * x);
+    x += h * w / (x * x);
+  }
+  const auto [forward, tangent] = jvp(path, {f64(w)}, {f64(1.0)});
+  close(forward, {x}, 1e-12);
+  close(tangent, {s}, 1e-12);
+  close(grad(path)(f64(w)), {s}, 1e-12);
+}
+
 TEST_CASE("vjp: a pullback is used several times, with several arguments") {
   const Tensor a = f64({1.0, 2.0}), b = f64({3.0, 5.0});
   const auto [y, pullback] = vjp([](const Tensor& s, const Tensor& t) { return s * square(t); }, {a, b});
