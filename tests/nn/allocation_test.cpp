@@ -1,0 +1,74 @@
+#include <doctest/doctest.h>
+
+#include <cstddef>
+
+#include "autodiff/autodiff.hpp"
+#include "nn/nn.hpp"
+
+// A replay allocates nothing: counted below malloc, which this executable brings itself. The sanitizers bring
+// their own.
+#if defined(__GLIBC__) && !defined(WENGERT_SANITIZED)
+
+namespace {
+thread_local long allocations = 0;
+}
+
+extern "C" {
+void* __libc_malloc(std::size_t);
+void* __libc_calloc(std::size_t, std::size_t);
+void* __libc_realloc(void*, std::size_t);
+void* __libc_memalign(std::size_t, std::size_t);
+
+void* malloc(std::size_t bytes) {
+  ++allocations;
+  return __libc_malloc(bytes);
+}
+void* calloc(std::size_t count, std::size_t bytes) {
+  ++allocations;
+  return __libc_calloc(count, bytes);
+}
+void* realloc(void* old, std::size_t bytes) {
+  ++allocations;
+  return __libc_realloc(old, bytes);
+}
+void* aligned_alloc(std::size_t alignment, std::size_t bytes) {
+  ++allocations;
+  return __libc_memalign(alignment, bytes);
+}
+int posix_memalign(void** out, std::size_t alignment, std::size_t bytes) {
+  ++allocations;
+  *out = __libc_memalign(alignment, bytes);
+  return *out == nullptr ? 12 : 0;
+}
+}
+
+using namespace wengert;
+
+TEST_SUITE_BEGIN("allocations");
+
+TEST_CASE("a captured training step allocates nothing") {
+  random::seed(3);
+  nn::Sequential net{nn::Linear(20, 30), nn::ReLU(), nn::Linear(30, 5)};
+  nn::Adam adam(net.parameters(), {.learning_rate = 1e-2});
+  auto step = capture([&](const Tensor& x, const Tensor& y) {
+    const Tensor loss = nn::cross_entropy(net(x), y);
+    adam.step(gradients(loss, net.parameters()));
+    return loss;
+  });
+  const Tensor x = random::normal({50, 20}), y = random::integers(0, 5, {50});
+  float before = 0, after = 0;
+  for (int i = 0; i < 5; ++i) before = step(x, y).item<float>();
+  const long start = allocations;
+  for (int i = 0; i < 100; ++i) after = step(x, y).item<float>();
+  const long count = allocations - start;
+  CHECK(count == 0);
+  CHECK(after < before);
+  // The count counts: recording again allocates.
+  const long again = allocations;
+  step(slice(x, 0, Slice(0, 10)), slice(y, 0, Slice(0, 10)));
+  CHECK(allocations > again);
+}
+
+TEST_SUITE_END();
+
+#endif
