@@ -108,21 +108,39 @@ void Program::run(const Tensor* arguments, Tensor* results) {
     ~Return() { program.give_back(std::move(context)); }
   } give_back_at_end{*this, context};
   prepare(*context, arguments);
-  for (const PlannedStep& step : plan_.steps) {
-    if (step.is_loop) {
-      const Loop& loop = plan_.loops[step.index];
-      run_chunks(loop, context->bases.data(), context->slots[step.index].data(), 0, loop.chunks);
-      finish_sums(loop, context->bases.data());
-      continue;
-    }
-    const Call& call = context->calls[step.index];
-    TensorImpl& out = context->headers[plan_.calls[step.index].output];
-    if (call.op.kernel != nullptr)
-      call.op.kernel(call, out);
-    else
-      call.op.body(call, out);
+  std::size_t at = 0;
+  try {
+    for (; at < plan_.steps.size(); ++at) run_step(*context, plan_.steps[at]);
+  } catch (const IndexError& e) {
+    if (e.where().line == 0) rethrow_with_line(e, schedule_.steps[at]);
+    throw;
   }
   commit(*context, arguments, results);
+}
+
+void Program::run_step(Context& context, const PlannedStep& step) {
+  if (step.is_loop) {
+    const Loop& loop = plan_.loops[step.index];
+    run_chunks(loop, context.bases.data(), context.slots[step.index].data(), 0, loop.chunks);
+    finish_sums(loop, context.bases.data());
+    return;
+  }
+  const Call& call = context.calls[step.index];
+  TensorImpl& out = context.headers[plan_.calls[step.index].output];
+  if (call.op.kernel != nullptr)
+    call.op.kernel(call, out);
+  else
+    call.op.body(call, out);
+}
+
+/// Row kernels don't know where their operator was called.
+void Program::rethrow_with_line(const IndexError& e, const Step& step) const {
+  for (const std::uint32_t n : step.instructions) {
+    const Instruction& i = graph_[n];
+    if (i.op->name != e.operation()) continue;
+    const std::string_view text = e.what();
+    throw IndexError(i.op->name, text.substr(std::min(text.size(), i.op->name.size() + 2)), i.where);
+  }
 }
 
 namespace {

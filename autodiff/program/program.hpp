@@ -73,6 +73,8 @@ class Program {
   struct Context;
   std::unique_ptr<Context> take();
   void give_back(std::unique_ptr<Context> context);
+  void run_step(Context& context, const PlannedStep& step);
+  void rethrow_with_line(const IndexError& e, const Step& step) const;
   void prepare(Context& context, const Tensor* arguments);
   void commit(Context& context, const Tensor* arguments, Tensor* results);
   Tensor result(Context& context, ValueId v, const Tensor* arguments) const;
