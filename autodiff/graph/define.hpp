@@ -92,7 +92,7 @@ struct OperatorSpec {
   bool checks_values = false;  ///< the kernel can throw because of the values of its inputs
   Rule<ViewRule> view = {};
   bool differentiable =
-      true;  ///< false only where the derivative is zero by definition, stated in `contract`
+      true;            ///< false only where the derivative is zero by definition, stated in `contract`
   bool draws = false;  ///< takes numbers from the random generator
   std::uint32_t reads = 0;
   bool reads_output = false;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <tuple>
 #include <unordered_map>
 
 namespace wengert::program {
@@ -130,9 +131,8 @@ class LoopMaker {
 
   /// A slot on memory that moves with the tile.
   std::uint32_t stream(const Place& place, Moves moves, std::int64_t bytes) {
-    for (const auto& [key, slot] : streams_)
-      if (key.place.buffer == place.buffer && key.place.offset == place.offset && key.moves == moves)
-        return slot;
+    const auto [known, fresh] = streams_.try_emplace({place.buffer, place.offset, moves}, loop_.slots);
+    if (!fresh) return known->second;
     Stream s{new_slot(), place, 0, 0};
     if (moves == Moves::full) s.row_bytes = loop_.columns * bytes;
     if (moves == Moves::column) s.row_bytes = bytes;
@@ -140,7 +140,6 @@ class LoopMaker {
     const bool still = (s.row_bytes == 0 || loop_.rows == loop_.tile_rows) &&
                        (s.column_bytes == 0 || loop_.columns == loop_.tile_columns);
     (still ? loop_.fixed : loop_.streams).push_back(s);
-    streams_.push_back({{place, moves}, s.slot});
     return s.slot;
   }
 
@@ -349,11 +348,7 @@ class LoopMaker {
   std::int64_t item_ = 1, wide_operands_ = 1;
   std::unordered_map<ValueId, std::uint32_t> last_;  // by root: position of the last reader
 
-  struct Key {
-    Place place;
-    Moves moves;
-  };
-  std::vector<std::pair<Key, std::uint32_t>> streams_;
+  std::map<std::tuple<std::uint32_t, std::int64_t, Moves>, std::uint32_t> streams_;  // by place
   std::unordered_map<ValueId, std::uint32_t> slot_of_;
   std::unordered_map<ValueId, bool> wide_of_;  // of the values that live in the frame
   std::unordered_map<std::uint32_t, std::uint32_t> expanded_;

@@ -1,6 +1,7 @@
 #include "autodiff/program/passes.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <unordered_map>
 
 #include "autodiff/graph/apply.hpp"
@@ -179,7 +180,9 @@ Graph share_common(const Graph& g) {
   Rewrite r(g);
   std::unordered_multimap<std::size_t, std::uint32_t> known;  // hash -> instruction of the new graph
   const auto same = [&](const Instruction& a, const Graph& ga, const Instruction& b, const Graph& gb) {
+    // Bytes first: unused ones may differ where the attributes are the same.
     return a.op->attributes == nullptr ||
+           std::memcmp(ga.attributes(a), gb.attributes(b), a.op->attributes->size) == 0 ||
            a.op->attributes->print(ga.attributes(a)) == b.op->attributes->print(gb.attributes(b));
   };
   std::vector<ValueId> inputs;
