@@ -23,9 +23,11 @@ std::vector<Piece> pieces(const nn::Sequential& net, const Tensor& origin, const
     return concatenate(all);
   };
   std::vector<Piece> found;
+  // Kinks nearer to each other, or to the end, than this are one: rounding places them there.
+  const auto step = [](double t) { return 1e-9 * std::max(1.0, std::abs(t)); };
   double t = from;
-  while (t < to) {
-    const double inside = t + 1e-9 * std::max(1.0, std::abs(t));
+  while (to - t > step(t)) {
+    const double inside = t + step(t);
     const auto [values, slopes] =
         jvp(pre_activations, {full({}, inside, DType::float64)}, {ones({}, DType::float64)});
     const std::span<const double> z = values.span<double>(), dz = slopes.span<double>();
