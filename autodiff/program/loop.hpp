@@ -53,8 +53,7 @@ struct Loop {
   std::int64_t rows = 1, columns = 1;
   std::int64_t tile_rows = 1, tile_columns = 1;
   std::int64_t column_tiles = 1, tiles = 1;
-  std::int64_t chunk_tiles = 1, chunks = 1;  ///< tiles in a chunk; a chunk is what one thread takes
-  bool parallel = false;                     ///< chunks may run at the same time
+  std::int64_t chunk_tiles = 1, chunks = 1;  ///< tiles in a chunk; sums have a part for each
   std::vector<Stream> fixed;                 ///< the same for all tiles
   std::vector<Stream> streams;
   std::vector<LoopOp> prologue;  ///< once before the first tile

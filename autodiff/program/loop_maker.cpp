@@ -12,9 +12,8 @@ namespace {
 constexpr std::int64_t line = static_cast<std::int64_t>(detail::buffer_alignment);
 /// What the operands of one tile may take of the L1 cache.
 constexpr std::int64_t tile_budget = 32768;
-constexpr std::int64_t smallest_tile = 256, largest_tile = 2048;
-/// From this many elements on a loop is cut into chunks, which threads share and in which sums have a part
-/// of their own.
+constexpr std::int64_t largest_tile = 2048;
+/// From this many elements on a loop is cut into chunks in which sums have a part of their own.
 constexpr std::int64_t chunked_elements = 1 << 16;
 constexpr std::int64_t most_chunks = 16;
 constexpr std::size_t long_chain = 32;
@@ -42,11 +41,6 @@ class LoopMaker {
     return value.source == Source::instruction && s_.step_of[value.index] == r_.step_number;
   }
   std::int64_t total() const { return step_.rows * step_.columns; }
-  /// Whether an instruction works on one element a row.
-  bool on_column(const Form& form) const {
-    return form.kind != Kind::rowwise && form.elements == step_.rows && form.elements != total();
-  }
-
   void look_around() {
     std::map<ValueId, bool> streams;
     std::int64_t live = 0, most = 0;
@@ -65,10 +59,7 @@ class LoopMaker {
       const Form& form = s_.forms[n];
       const auto inputs = g_.inputs(g_[n]);
       whole_rows_ |= form.kind == Kind::rowwise;
-      structured_ |= form.kind == Kind::rowwise || on_column(form) ||
-                     (form.kind == Kind::sums_rows && form.columns != 0);
       for (std::size_t k = 0; k < inputs.size(); ++k) {
-        structured_ |= form.moves[k] == Moves::row || form.moves[k] == Moves::column;
         if (!inside(root(inputs[k])) && form.moves[k] == Moves::full) streams[root(inputs[k])] = true;
       }
       const ValueId out = g_[n].output;
@@ -88,7 +79,7 @@ class LoopMaker {
   void choose_tile() {
     std::int64_t elements = tile_budget / (wide_operands_ * item_) / 64 * 64;
     elements = std::clamp(elements, smallest_tile, largest_tile);
-    if (!structured_) {
+    if (!step_.structured) {
       loop_.rows = 1;
       loop_.columns = total();
     }
@@ -99,7 +90,7 @@ class LoopMaker {
       loop_.tile_columns = loop_.columns;
       loop_.tile_rows = std::clamp<std::int64_t>(elements / loop_.columns, 1, loop_.rows);
     }
-    // Tiles of whole cache lines can be given to different threads.
+    // Tiles that end on cache lines where that is possible.
     const std::int64_t unit = line / std::gcd(loop_.columns, line);
     if (loop_.tile_rows > unit) loop_.tile_rows -= loop_.tile_rows % unit;
     loop_.column_tiles = (loop_.columns + loop_.tile_columns - 1) / loop_.tile_columns;
@@ -115,7 +106,6 @@ class LoopMaker {
       loop_.chunk_tiles = (rows_of_tiles + need - 1) / need * need * loop_.column_tiles;
     }
     loop_.chunks = (loop_.tiles + loop_.chunk_tiles - 1) / loop_.chunk_tiles;
-    loop_.parallel = loop_.chunks > 1;
   }
 
   // ---------------------------------------------------------------------------------------------- operands
@@ -238,7 +228,7 @@ class LoopMaker {
     }
     const auto inputs = g_.inputs(i);
     const bool elementwise = form.kind == Kind::elementwise;
-    const bool column = on_column(form);
+    const bool column = step_.on_column(form);
     LoopOp o;
     o.op.kernel = i.op->row.kernel[static_cast<int>(g_.dtype(inputs[i.op->row.data_input]))];
     o.op.attributes = g_.attributes(i);
@@ -286,7 +276,7 @@ class LoopMaker {
     const Instruction& i = g_[n];
     const Form& form = s_.forms[n];
     const ValueId x = g_.inputs(i)[0];
-    const bool column = on_column(form);
+    const bool column = step_.on_column(form);
     TileSum sum;
     sum.everything = form.columns == 0;
     sum.slot = new_slot();
@@ -343,7 +333,7 @@ class LoopMaker {
   Plan& plan_;
   Loop loop_;
 
-  bool structured_ = false, whole_rows_ = false;
+  bool whole_rows_ = false;
   bool spread_ = false;  // a long chain on one element: numbers fill a register once, not in every operation
   std::int64_t item_ = 1, wide_operands_ = 1;
   std::unordered_map<ValueId, std::uint32_t> last_;  // by root: position of the last reader

@@ -6,6 +6,9 @@
 
 namespace wengert::program {
 
+/// Every tile has at least this many elements, or all.
+inline constexpr std::int64_t smallest_tile = 256;
+
 /// What a loop is made from.
 struct LoopRequest {
   const Graph& graph;

@@ -165,7 +165,9 @@ class Planner {
   }
 
   // A state is changed where it lies when its new value is computed element by element after, or together
-  // with, the last use of the old one, and nothing from there on can throw.
+  // with, the last use of the old one, and nothing from there on can throw. Not in a loop of several tiles
+  // that tells rows from columns: tiles there need not end on a cache line, and a kernel writes the last line
+  // of its tile in full, over what the next tile still has to read.
   void find_in_place() {
     const std::size_t count = g_.states().size();
     plan_.in_place.assign(count, false);
@@ -188,8 +190,9 @@ class Planner {
       if (b == none || plan_.buffers[b].home != Home::new_state || plan_.buffers[b].index != k) continue;
       const std::uint32_t step = step_of_value(state.after);
       const Form& form = s_.forms[g_.value(state.after).index];
-      fine[k] =
-          !old_escapes[k] && step >= last_check && s_.steps[step].loop && form.kind == Kind::elementwise;
+      const Step& s = s_.steps[step];
+      fine[k] = !old_escapes[k] && step >= last_check && s.loop && form.kind == Kind::elementwise &&
+                (!s.structured || s.rows * s.columns <= smallest_tile);
     }
     // Readers of the old value: earlier, or in the same loop not after the writer and element by element.
     for (std::uint32_t n = 0; n < g_.size(); ++n) {

@@ -282,6 +282,14 @@ class Scheduler {
     }
   }
 
+  static bool is_structured(const Instruction& i, const Form& form, const Step& step) {
+    if (form.kind == Kind::rowwise || step.on_column(form)) return true;
+    if (form.kind == Kind::sums_rows && form.columns != 0) return true;
+    for (std::uint32_t k = 0; k < i.input_count; ++k)
+      if (form.moves[k] == Moves::row || form.moves[k] == Moves::column) return true;
+    return false;
+  }
+
   void collect() {
     const std::size_t count = g_.size();
     std::vector<std::uint32_t> order;
@@ -295,18 +303,19 @@ class Scheduler {
       const std::uint32_t set = find(n);
       if (step_of_set[set] == none) {
         step_of_set[set] = static_cast<std::uint32_t>(s_.steps.size());
-        Step step;
-        step.loop = s_.forms[n].kind != Kind::call;
-        step.stage = stage_[n];
-        if (step.loop) {
+        Step& fresh = s_.steps.emplace_back();
+        fresh.loop = s_.forms[n].kind != Kind::call;
+        fresh.stage = stage_[n];
+        if (fresh.loop) {
           const Set& domain = sets_[set];
-          step.rows = domain.columns == 0 ? 1 : domain.elements / domain.columns;
-          step.columns = domain.columns == 0 ? domain.elements : domain.columns;
+          fresh.rows = domain.columns == 0 ? 1 : domain.elements / domain.columns;
+          fresh.columns = domain.columns == 0 ? domain.elements : domain.columns;
         }
-        s_.steps.push_back(std::move(step));
       }
+      Step& step = s_.steps[step_of_set[set]];
+      if (step.loop) step.structured |= is_structured(g_[n], s_.forms[n], step);
       s_.step_of[n] = step_of_set[set];
-      s_.steps[step_of_set[set]].instructions.push_back(n);
+      step.instructions.push_back(n);
     }
   }
 

@@ -38,7 +38,14 @@ struct Step {
   std::uint32_t stage = 0;
   std::int64_t rows = 1;
   std::int64_t columns = 1;
+  /// Some instruction tells rows from columns; otherwise the loop may run over the elements as they lie.
+  bool structured = false;
   std::vector<std::uint32_t> instructions;  ///< in order
+
+  /// Whether an instruction of this loop works on one element a row.
+  bool on_column(const Form& form) const {
+    return form.kind != Kind::rowwise && form.elements == rows && form.elements != rows * columns;
+  }
 };
 
 struct Schedule {

@@ -69,6 +69,23 @@ TEST_CASE("states are read and updated by every replay; tensors taken from them 
   CHECK(next(x).item<float>() == 11);
 }
 
+TEST_CASE("states are updated in place only where no tile writes over what the next one reads") {
+  for (const Shape& shape : {Shape{500, 37}, Shape{64, 64}, Shape{3, 5}, Shape{40, 3000}, Shape{9, 1001}}) {
+    const Tensor start = random::normal(shape), row = random::normal({shape[1]}),
+                 column = random::normal({shape[0], 1});
+    State replayed(start + 0.0), eager(start + 0.0);
+    const auto update = [](const State& s, const Tensor& r, const Tensor& c) {
+      s.set(s.value() * 0.9 + r - 0.5 * c);
+    };
+    auto step = capture([&](const Tensor& r, const Tensor& c) { update(replayed, r, c); });
+    for (int i = 0; i < 3; ++i) {
+      step(row, column);
+      update(eager, row, column);
+      CHECK(values(replayed.value()) == values(eager.value()));
+    }
+  }
+}
+
 TEST_CASE("random operators draw fresh numbers in every replay, the numbers of eager code") {
   auto f = [](const Tensor& x) { return where(random::bernoulli(0.5, {64}), x, 0.0) + random::normal({64}); };
   auto g = capture(f);
