@@ -88,10 +88,6 @@ struct CaptureCore::Impl {
   Entry& find(ErasedFunction function, void* object, const Tensor* arguments, std::size_t count) {
     for (auto e = entries.begin(); e != entries.end(); ++e) {
       if (!matches(*e, arguments, count)) continue;
-      if (!e->program->fits()) {  // a parameter has got another element type meanwhile
-        entries.erase(e);
-        break;
-      }
       if (e != entries.begin()) entries.splice(entries.begin(), entries, e);
       return entries.front();
     }
@@ -126,18 +122,21 @@ void CaptureCore::call(ErasedFunction function, void* object, const Tensor* argu
   }
   if (direct) return function(object, arguments, results);
 
-  std::shared_ptr<program::Program> program;
-  {
-    const LockIfThreads lock(impl_->mutex);
-    program = impl_->find(function, object, arguments, count).program;
-  }
-  results.resize(program->graph().outputs().size());
-  if (contiguous_arguments) {
-    program->run(arguments, results.begin());
-  } else {
-    std::vector<Tensor> copies;
+  std::vector<Tensor> copies;
+  if (!contiguous_arguments)
     for (std::size_t i = 0; i < count; ++i) copies.push_back(contiguous(arguments[i]));
-    program->run(copies.data(), results.begin());
+  const Tensor* const in = contiguous_arguments ? arguments : copies.data();
+  std::shared_ptr<program::Program> program;
+  for (;;) {
+    {
+      const LockIfThreads lock(impl_->mutex);
+      program = impl_->find(function, object, arguments, count).program;
+    }
+    results.resize(program->graph().outputs().size());
+    if (program->run(in, results.begin())) break;
+    // A parameter has got another element type since this was recorded.
+    const LockIfThreads lock(impl_->mutex);
+    impl_->entries.remove_if([&](const Impl::Entry& e) { return e.program == program; });
   }
   if (!recording.enabled) return;
   for (std::size_t i = 0; i < results.size(); ++i) {

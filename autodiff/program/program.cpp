@@ -99,8 +99,9 @@ void Program::give_back(std::unique_ptr<Context> context) {
   contexts_.push_back(std::move(context));
 }
 
-void Program::run(const Tensor* arguments, Tensor* results) {
+bool Program::run(const Tensor* arguments, Tensor* results) {
   const detail::LockIfThreads turn(running_, updates_);
+  if (!fits()) return false;
   std::unique_ptr<Context> context = take();
   struct Return {
     Program& program;
@@ -116,6 +117,7 @@ void Program::run(const Tensor* arguments, Tensor* results) {
     throw;
   }
   commit(*context, arguments, results);
+  return true;
 }
 
 void Program::run_step(Context& context, const PlannedStep& step) {

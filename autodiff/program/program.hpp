@@ -55,12 +55,11 @@ class Program {
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
 
-  /// Runs the program on contiguous arguments of the recorded types; results.size() is the number of outputs.
+  /// Runs the program on contiguous arguments of the recorded types; `results` has room for all outputs.
   /// Several threads may run one program; those that update states take turns. When a kernel throws, no state
-  /// has changed.
-  void run(const Tensor* arguments, Tensor* results);
-  /// Whether the states still have the element types and shapes that were recorded.
-  bool fits() const;
+  /// has changed. False, and nothing done, when a state does not have the element type and shape any more
+  /// that were recorded.
+  bool run(const Tensor* arguments, Tensor* results);
 
   const Graph& graph() const { return graph_; }
   const Schedule& schedule() const { return schedule_; }
@@ -71,6 +70,7 @@ class Program {
 
  private:
   struct Context;
+  bool fits() const;
   std::unique_ptr<Context> take();
   void give_back(std::unique_ptr<Context> context);
   void run_step(Context& context, const PlannedStep& step);

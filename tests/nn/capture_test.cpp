@@ -114,6 +114,19 @@ TEST_CASE("a captured step that throws leaves every parameter as it was") {
   CHECK(before.to_vector<float>() == elements);
 }
 
+TEST_CASE("a parameter that got another element type is recorded again") {
+  nn::Parameter w(ones({3}));
+  auto f = capture([&](const Tensor& x) {
+    w.set(w.value() * 2.0);
+    return sum(w.value() * x);
+  });
+  CHECK(f(ones({3})).dtype() == DType::float32);
+  w.to(DType::float64);
+  CHECK(f(ones({3}, DType::float64)).item<double>() == 12);
+  CHECK(f(ones({3})).dtype() == DType::float64);  // promoted, by a program of its own
+  CHECK(w.value().to_vector<double>() == std::vector<double>(3, 8.0));
+}
+
 TEST_CASE("ignored labels weigh nothing in a captured loss") {
   const Tensor z = random::normal({6, 4}), y = tensor({0, -100, 2, 3, -100, 1});
   auto f = [](const Tensor& logits, const Tensor& labels) { return nn::cross_entropy(logits, labels); };
