@@ -74,9 +74,9 @@ WENGERT_INLINE void run(RowKernel kernel, const Call& call, TensorImpl& out) {
   const std::uint32_t n = count > 0 ? count : call.size();
   std::byte* slots[1 + (count > 0 ? count : RowOp::max_inputs)];
   slots[0] = out.data;
-  bool plain = true;
+  unsigned plain = 1;  // without branches
   for (std::uint32_t i = 0; i < n; ++i) {
-    plain &= call[i].contiguous & (call[i].size == out.size);
+    plain &= static_cast<unsigned>(call[i].contiguous) & static_cast<unsigned>(call[i].size == out.size);
     slots[1 + i] = call[i].data;
     // The kernel reads these pointers one by one, at once: joined into one register to be stored, they would
     // come late.
