@@ -9,7 +9,7 @@ namespace {
 
 /// The operator and, with a cotangent behind the inputs, its gradients as a program.
 std::shared_ptr<program::Program> recorded(const Battery& b, const Tensors& inputs, const void* attributes,
-                                           const Tensor& cotangent, const program::Options& options) {
+                                           const Tensor& cotangent, const CaptureOptions& options) {
   program::Trace trace;
   Tensors symbols;
   for (const Tensor& x : inputs) symbols.push_back(trace.argument(x));

@@ -73,13 +73,7 @@ struct CaptureCore::Impl {
       differentiable.push_back(result.requires_grad());
     }
     trace.close();
-    program::Options passes;
-    passes.dead_code = options.dead_code;
-    passes.fold_constants = options.fold_constants;
-    passes.simplify = options.simplify;
-    passes.common_subexpressions = options.common_subexpressions;
-    passes.fuse = options.fuse;
-    e.program = std::make_shared<program::Program>(std::move(trace).finish(), passes);
+    e.program = std::make_shared<program::Program>(std::move(trace).finish(), options);
     e.program->differentiable = std::move(differentiable);
     return e;
   }

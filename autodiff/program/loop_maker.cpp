@@ -146,21 +146,27 @@ class LoopMaker {
     return slot;
   }
 
-  /// A column as a tile.
-  std::uint32_t expanded(std::uint32_t slot, std::int64_t bytes) {
+  /// Another form of an operand, made by `kernel`: in the prologue once for all tiles, in the body for each.
+  std::uint32_t made(std::vector<LoopOp>& where, std::uint32_t slot, std::int64_t bytes, RowKernel kernel) {
     const auto [at, fresh] = expanded_.try_emplace(slot, 0);
     if (fresh) {
       at->second = new_slot();
       temporaries_.push_back({at->second, true});
       LoopOp o;
-      o.op.kernel = tiles::expand_column;
+      o.op.kernel = kernel;
       o.op.attributes = item_pointer(bytes);
       o.op.out = at->second;
       o.op.in[0] = slot;
       o.extent = Extent::rows;
-      loop_.body.push_back(o);
+      where.push_back(o);
     }
     return at->second;
+  }
+  std::uint32_t expanded(std::uint32_t slot, std::int64_t bytes) {
+    return made(loop_.body, slot, bytes, tiles::expand_column);
+  }
+  std::uint32_t once(std::uint32_t slot, std::int64_t bytes, RowKernel kernel) {
+    return made(loop_.prologue, slot, bytes, kernel);
   }
 
   struct Operand {
@@ -198,23 +204,6 @@ class LoopMaker {
     const std::uint32_t slot = stream(place, moves, bytes);
     if (loop_.tile_rows == 1) return {slot, false};
     return {once(slot, bytes, tiles::expand_row), false};
-  }
-
-  /// What an operand looks like to all tiles, made before the first one.
-  std::uint32_t once(std::uint32_t slot, std::int64_t bytes, RowKernel kernel) {
-    const auto [at, fresh] = expanded_.try_emplace(slot, 0);
-    if (fresh) {
-      at->second = new_slot();
-      temporaries_.push_back({at->second, true});
-      LoopOp o;
-      o.op.kernel = kernel;
-      o.op.attributes = item_pointer(bytes);
-      o.op.out = at->second;
-      o.op.in[0] = slot;
-      o.extent = Extent::rows;
-      loop_.prologue.push_back(o);
-    }
-    return at->second;
   }
 
   // ------------------------------------------------------------------------------------------- operations

@@ -217,7 +217,7 @@ Graph share_common(const Graph& g) {
   return std::move(r).finish();
 }
 
-Graph optimise(Graph graph, const Options& options) {
+Graph optimise(Graph graph, const CaptureOptions& options) {
   graph.verify("recorded");
   const auto pass = [&](bool wanted, const char* name, Graph (*run)(const Graph&)) {
     if (!wanted) return;

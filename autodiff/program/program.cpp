@@ -26,7 +26,7 @@ struct Program::Context {
   }
 };
 
-Program::Program(Graph recorded, const Options& options) {
+Program::Program(Graph recorded, const CaptureOptions& options) {
   report_.recorded = recorded.size();
   graph_ = optimise(std::move(recorded), options);
   schedule_ = make_schedule(graph_, {.fuse = options.fuse});
@@ -109,6 +109,7 @@ bool Program::run(const Tensor* arguments, Tensor* results) {
     ~Return() { program.give_back(std::move(context)); }
   } give_back_at_end{*this, context};
   prepare(*context, arguments);
+  hand_out(*context, arguments, results);
   std::size_t at = 0;
   try {
     for (; at < plan_.steps.size(); ++at) run_step(*context, plan_.steps[at]);
@@ -116,7 +117,7 @@ bool Program::run(const Tensor* arguments, Tensor* results) {
     if (e.where().line == 0) rethrow_with_line(e, schedule_.steps[at]);
     throw;
   }
-  commit(*context, arguments, results);
+  commit(*context);
   return true;
 }
 
@@ -230,8 +231,9 @@ Tensor Program::result(Context& c, ValueId v, const Tensor* arguments) const {
       layout.offset / static_cast<std::int64_t>(item_size(base.dtype))));
 }
 
-void Program::commit(Context& c, const Tensor* arguments, Tensor* results) {
-  // Everything that can throw first: the tensors of results and of states that take over other values.
+/// The tensors of the results, and of states that take over other values: they see the bytes that the kernels
+/// are about to write. What can fail for want of memory has been done before a state changes in place.
+void Program::hand_out(Context& c, const Tensor* arguments, Tensor* results) {
   for (std::size_t k = 0; k < graph_.outputs().size(); ++k)
     results[k] = result(c, graph_.outputs()[k], arguments);
   for (std::uint32_t k = 0; k < graph_.states().size(); ++k) {
@@ -247,6 +249,9 @@ void Program::commit(Context& c, const Tensor* arguments, Tensor* results) {
     }
     c.new_states[k] = std::move(value);
   }
+}
+
+void Program::commit(Context& c) noexcept {
   for (std::uint32_t k = 0; k < graph_.states().size(); ++k)
     if (c.new_states[k].defined()) graph_.states()[k].slot->value.swap(c.new_states[k]);
 }

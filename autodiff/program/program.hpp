@@ -3,6 +3,7 @@
 #include <memory>
 #include <mutex>
 
+#include "autodiff/program/capture.hpp"
 #include "autodiff/program/plan.hpp"
 
 namespace wengert::detail {
@@ -28,15 +29,6 @@ class LockIfThreads {
 
 namespace wengert::program {
 
-/// Which passes run over a graph before it is executed; all by default.
-struct Options {
-  bool dead_code = true;
-  bool fold_constants = true;
-  bool simplify = true;
-  bool common_subexpressions = true;
-  bool fuse = true;
-};
-
 /// What was done, and what a run needs.
 struct Report {
   std::size_t recorded = 0;      ///< instructions as they were recorded
@@ -50,7 +42,7 @@ struct Report {
 /// An optimised graph with everything that is needed to run it again and again.
 class Program {
  public:
-  explicit Program(Graph recorded, const Options& options = {});
+  explicit Program(Graph recorded, const CaptureOptions& options = {});
   ~Program();
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
@@ -76,7 +68,8 @@ class Program {
   void run_step(Context& context, const PlannedStep& step);
   void rethrow_with_line(const IndexError& e, const Step& step) const;
   void prepare(Context& context, const Tensor* arguments);
-  void commit(Context& context, const Tensor* arguments, Tensor* results);
+  void hand_out(Context& context, const Tensor* arguments, Tensor* results);
+  void commit(Context& context) noexcept;
   Tensor result(Context& context, ValueId v, const Tensor* arguments) const;
 
   Graph graph_;
@@ -90,6 +83,6 @@ class Program {
 };
 
 /// The passes of `options` in their order, each followed by a check of the graph.
-Graph optimise(Graph graph, const Options& options);
+Graph optimise(Graph graph, const CaptureOptions& options);
 
 }  // namespace wengert::program

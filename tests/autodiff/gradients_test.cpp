@@ -11,6 +11,7 @@
 #include "autodiff/autodiff.hpp"
 #include "autodiff/graph/samples.hpp"
 #include "autodiff/tensor/storage.hpp"
+#include "messages.hpp"
 
 using namespace wengert;
 
@@ -20,25 +21,6 @@ Tensor f64(const Nested& v) { return tensor(v, DType::float64); }
 Tensor leaf(const Nested& v) { return variable(f64(v)); }
 using Doubles = std::vector<double>;
 Doubles list(const Tensor& x) { return x.to_vector<double>(); }
-
-/// The message of the Error that f throws; empty when it throws none.
-template <class F>
-std::string message(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
-}
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-/// The message has this text, and ends with a line of this file within a few of `line` (checks are wrapped).
-bool located(const std::string& text, const std::string& part, int line) {
-  const std::string file = "(gradients_test.cpp:";
-  const std::size_t at = text.rfind(file);
-  if (at == std::string::npos || !has(text, part)) return false;
-  return std::abs(std::stoi(text.substr(at + file.size())) - line) <= 4;
-}
 
 }  // namespace
 

@@ -9,28 +9,12 @@
 #include <vector>
 
 #include "autodiff/autodiff.hpp"
+#include "messages.hpp"
 
 using namespace wengert;
 
 namespace {
 
-template <class F>
-std::string message(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
-}
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-/// The message has this text, and ends with a line of this file within a few of `line` (checks are wrapped).
-bool located(const std::string& text, const std::string& part, int line) {
-  const std::string file = "(tensor_test.cpp:";
-  const std::size_t at = text.rfind(file);
-  if (at == std::string::npos || !has(text, part)) return false;
-  return std::abs(std::stoi(text.substr(at + file.size())) - line) <= 4;
-}
 using Doubles = std::vector<double>;
 
 }  // namespace

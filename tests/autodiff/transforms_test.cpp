@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "autodiff/autodiff.hpp"
+#include "messages.hpp"
 
 using namespace wengert;
 
@@ -26,17 +27,6 @@ Tensor rosenbrock(const Tensor& x) {
   const Tensor a = slice(x, {0}), b = slice(x, {1});
   return square(1.0 - a) + 100.0 * square(b - square(a));
 }
-
-template <class F>
-std::string message(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "";
-}
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace
 
