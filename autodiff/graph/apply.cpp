@@ -69,16 +69,32 @@ std::string describe_inputs(const Call& call) {
   }
 }
 
+template <class T>
+bool all_finite(const T* values, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i)
+    if (!std::isfinite(values[i])) return false;
+  return true;
+}
+
 bool all_finite(const TensorImpl& x) {
   if (!is_floating(x.dtype)) return true;
-  const Tensor t = Tensor::share(const_cast<TensorImpl*>(&x));
-  const auto finite = [](const auto& values) {
-    for (auto v : values)
-      if (!std::isfinite(v)) return false;
-    return true;
-  };
-  return x.dtype == DType::float32 ? finite(t.to_vector<float>()) : finite(t.to_vector<double>());
+  const bool single = x.dtype == DType::float32;
+  if (x.contiguous) return single ? all_finite(x.as<float>(), x.size) : all_finite(x.as<double>(), x.size);
+  std::int64_t at[max_ndim] = {};
+  std::int64_t place = 0;
+  for (std::int64_t n = 0; n < x.size; ++n) {
+    if (!(single ? std::isfinite(x.as<float>()[place]) : std::isfinite(x.as<double>()[place]))) return false;
+    for (int d = x.shape.size() - 1; d >= 0; --d) {
+      place += x.strides[d];
+      if (++at[d] < x.shape[d]) break;
+      place -= x.strides[d] * x.shape[d];
+      at[d] = 0;
+    }
+  }
+  return true;
 }
+
+}  // namespace
 
 [[gnu::cold]] void check_finite(const Call& call, const TensorImpl& out) {
   if (all_finite(out)) return;
@@ -87,8 +103,6 @@ bool all_finite(const TensorImpl& x) {
   throw ValueError(call.op.name, "finite inputs gave a result with NaN or infinity: " + describe_inputs(call),
                    call.where);
 }
-
-}  // namespace
 
 void fail_shapes(const Call& call, std::string_view problem) {
   throw ShapeError(call.op.name, std::string(problem) + ": " + describe_inputs(call), call.where);

@@ -40,6 +40,8 @@ DType common_dtype(const Operand& a, const Operand& b);
 [[noreturn]] void fail_shapes(const Call& call, std::string_view problem);
 [[noreturn]] void fail_dtypes(const Call& call, std::string_view problem);
 [[noreturn]] void fail_values(const Call& call, std::string_view problem);
+/// Throws ValueError when the result has a NaN or an infinity and no input has one (CheckFinite).
+void check_finite(const Call& call, const TensorImpl& out);
 /// NumPy broadcasting of all inputs.
 Shape broadcast_inputs(const Call& call);
 /// The shape rule of elementwise operators.

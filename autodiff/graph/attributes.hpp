@@ -43,16 +43,32 @@ std::string print_value(const Shape& v);
 std::string print_value(const AxisSet& v);
 }  // namespace detail
 
+/// Meets the members of an attribute struct one by one, to write them down or to fill them in.
+class AttributeVisitor {
+ public:
+  virtual void member(const char* name, bool& value) = 0;
+  virtual void member(const char* name, std::int64_t& value) = 0;
+  virtual void member(const char* name, double& value) = 0;
+  virtual void member(const char* name, DType& value) = 0;
+  virtual void member(const char* name, Shape& value) = 0;
+  virtual void member(const char* name, AxisSet& value) = 0;
+
+ protected:
+  ~AttributeVisitor() = default;
+};
+
 /// How to handle the attributes of one struct without knowing it.
 struct AttributeType {
   std::size_t size;
   std::string (*print)(const void* a);  ///< "axes=[0], keepdims=true"
+  void (*visit)(void* a, AttributeVisitor& visitor);
 };
 
 template <Attributes A>
 const AttributeType* attribute_type() {
   static constexpr AttributeType type{
-      sizeof(A), [](const void* a) {
+      sizeof(A),
+      [](const void* a) {
         std::string text;
         static_cast<const A*>(a)->visit([&](const char* name, const auto& value) {
           if (!text.empty()) text += ", ";
@@ -61,6 +77,11 @@ const AttributeType* attribute_type() {
           text += detail::print_value(value);
         });
         return text;
+      },
+      [](void* a, AttributeVisitor& visitor) {
+        // `visit` promises not to change what it shows; here the object itself is not const.
+        static_cast<const A*>(a)->visit(
+            [&]<class T>(const char* name, const T& value) { visitor.member(name, const_cast<T&>(value)); });
       }};
   return &type;
 }

@@ -68,6 +68,12 @@ constexpr std::uint32_t reads_inputs(I... i) {
   return (0u | ... | (1u << i));
 }
 
+/// .flops = flops_per_input<n>: n floating-point operations for each element of the first input.
+template <int n>
+[[maybe_unused]] std::int64_t flops_per_input(const Call& call, const Shape&) {
+  return n * call.shape(0).elements();
+}
+
 /// An operator's RowRule: .row = {.kernel = {...}, .fits = [](const Call& call) { ... }}.
 struct RowSpec {
   RowKernel kernel[4] = {};  ///< in the order of DType: bool, int64, float32, float64
@@ -99,6 +105,7 @@ struct OperatorSpec {
   Rule<VjpRule> vjp = {};
   Rule<JvpRule> jvp = {};
   Rule<Composition> compose = {};
+  Rule<FlopRule> flops = {};  ///< none: it moves numbers and computes nothing
   Rule<SampleRule> samples = {};
   Rule<SampleRule> errors = {};
 };
@@ -134,6 +141,7 @@ inline const OperatorDefinition* define([[maybe_unused]] OperatorSpec spec) {
   op.vjp = std::move(spec.vjp);
   op.jvp = std::move(spec.jvp);
   op.compose = std::move(spec.compose);
+  op.flops = spec.flops;
   op.samples = std::move(spec.samples);
   op.errors = std::move(spec.errors);
   return detail::register_operator(std::move(op));

@@ -87,7 +87,7 @@ Samples fused_samples(const OperatorDefinition& parent, std::uint32_t reads) {
 
 }  // namespace
 
-void register_fused_vjp(OperatorDefinition& parent, int input, const RowKernel (&rows)[4]) {
+void register_fused_vjp(OperatorDefinition& parent, int input, int flops, const RowKernel (&rows)[4]) {
   ElementwiseDerivative& derivative = parent.derivatives[static_cast<std::size_t>(input)];
   const std::uint32_t reads = derivative.reads;
   OperatorDefinition op;
@@ -95,6 +95,7 @@ void register_fused_vjp(OperatorDefinition& parent, int input, const RowKernel (
   op.doc = "cotangent * d" + parent.name + "/dx" + std::to_string(input);
   op.min_inputs = op.max_inputs = 1 + std::popcount(reads);
   use(op, rows);
+  op.flops_per_element = flops;
   op.elementwise = true;
   op.differentiable = true;
   op.reads_inputs = (1u << op.max_inputs) - 1;

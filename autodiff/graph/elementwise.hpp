@@ -3,7 +3,8 @@
 /// \file
 /// Elementwise operators from generic lambdas. One lambda has four lives: with vector registers it is the row
 /// kernel, with plain numbers the reference that the kernel is compared with, with tensors the derivative's
-/// differentiable rule, and with Uses the answer to which values the derivative reads.
+/// differentiable rule, and with Uses the answer to which values the derivative reads and how much it
+/// computes.
 
 #include <bit>
 #include <tuple>
@@ -21,7 +22,7 @@ namespace detail {
 /// Registers an elementwise operator: broadcasting shape rule, arity, what its derivatives read.
 OperatorDefinition* register_elementwise(OperatorDefinition definition, int arity, bool boolean_result);
 /// Registers cotangent * f'_i, the operator that the i-th derivative of `op` is computed with.
-void register_fused_vjp(OperatorDefinition& op, int input, const RowKernel (&rows)[4]);
+void register_fused_vjp(OperatorDefinition& op, int input, int flops, const RowKernel (&rows)[4]);
 /// "tanh_vjp", "divide_vjp1".
 std::string fused_vjp_name(std::string_view op, int input, int arity);
 /// The row kernels of another instruction set.
@@ -134,6 +135,14 @@ constexpr std::uint32_t reads(std::index_sequence<I...>) {
     return F{}(kernels::Uses{1u << I}...).mask;
 }
 
+/// Arithmetic operations of F for one element.
+template <class F, std::size_t... I>
+constexpr int operations(std::index_sequence<I...>) {
+  int count = 0;
+  F{}(kernels::Uses(1u << I, &count)...);
+  return count;
+}
+
 /// cotangent * F(...), where F's arguments are those that it reads; the others are filled in with anything.
 template <class F, int n>
 struct Fused {
@@ -166,6 +175,7 @@ struct Fused {
 struct Forward {
   int arity = 0;
   bool boolean_result = false;
+  int flops = 0;  ///< for one element
   rules::RowKernels rows = {};
   Rule<std::function<double(const double*)>> reference = {};
 
@@ -181,6 +191,8 @@ struct Forward {
     arity = n;
     boolean_result = std::is_same_v<
         typename rules::ElementOf<rules::Result<F, kernels::Vec<double, kernels::Scalar>, n>>::type, bool>;
+    constexpr int operations = rules::operations<F>(std::make_index_sequence<n>{});
+    flops = operations;
     rows = rules::row_kernels<F, types, n>();
     if constexpr (!is_variant)
       reference = [](const double* in) { return evaluate<F>(in, std::make_index_sequence<n>{}); };
@@ -200,6 +212,7 @@ struct Derivative {
   int arity = 0;
   std::uint32_t reads = 0;
   double constant = 0;
+  int flops = 0;                ///< of cotangent * f'_i, for one element
   rules::RowKernels rows = {};  ///< none where it is constant
   Rule<std::function<Tensor(std::span<const Tensor>)>> rule = {};
 
@@ -216,6 +229,8 @@ struct Derivative {
     if constexpr (std::is_arithmetic_v<R>) {
       constant = constant_of<F>(all);
     } else {
+      constexpr int operations = rules::operations<F>(all);
+      flops = operations + 1;
       rows = rules::row_kernels<rules::Fused<F, n>, Types::floating, rules::Fused<F, n>::inputs>();
       if constexpr (!is_variant)
         rule = [](std::span<const Tensor> in) { return evaluate<F>(in, std::make_index_sequence<n>{}); };
@@ -266,6 +281,7 @@ inline const OperatorDefinition* define_elementwise(const ElementwiseSpec& spec)
   op.contract = spec.contract;
   for (int i = 0; i < 4; ++i) op.row.kernel[i] = spec.forward.rows.kernel[i];
   op.scalar_reference = spec.forward.reference;
+  op.flops_per_element = spec.forward.flops;
   op.samples = spec.samples;
   op.errors = spec.errors;
   for (int i = 0; i < count; ++i)
@@ -273,7 +289,8 @@ inline const OperatorDefinition* define_elementwise(const ElementwiseSpec& spec)
   OperatorDefinition* registered =
       detail::register_elementwise(std::move(op), spec.forward.arity, spec.forward.boolean_result);
   for (int i = 0; i < count; ++i)
-    if (fused(i)) detail::register_fused_vjp(*registered, i, derivatives[i].rows.kernel);
+    if (fused(i))
+      detail::register_fused_vjp(*registered, i, derivatives[i].flops, derivatives[i].rows.kernel);
   return registered;
 #endif
 }

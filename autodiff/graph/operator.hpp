@@ -100,6 +100,9 @@ using JvpRule = std::function<Tensor(const Call&, const Tensors& tangents)>;
 /// The same function in other differentiable operators; derivatives follow from it when there is no rule.
 using Composition = std::function<Tensor(const Call&)>;
 using SampleRule = std::function<Samples()>;
+/// The floating-point operations of one call with a result of that shape, counted as program/statistics.hpp
+/// says.
+using FlopRule = std::int64_t (*)(const Call&, const Shape& result);
 
 /// An elementwise operator's derivative with respect to one input.
 struct ElementwiseDerivative {
@@ -144,6 +147,10 @@ struct OperatorDefinition {
   std::vector<ElementwiseDerivative> derivatives;
   /// The rule on single float64 elements in plain C++: what the vector kernels are compared with.
   std::function<double(const double* inputs)> scalar_reference;
+
+  /// Null: `flops_per_element` for each element of the result.
+  FlopRule flops = nullptr;
+  int flops_per_element = 0;  ///< of elementwise operators, counted in their rule
 
   SampleRule samples;
   SampleRule errors;

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "autodiff/graph/recording.hpp"
 #include "autodiff/tensor/tensor.hpp"
@@ -28,6 +30,8 @@ class State {
   explicit State(Tensor initial) : slot_(std::make_shared<detail::StateSlot>()) {
     slot_->value = std::move(initial);
   }
+  /// Another handle of a slot.
+  explicit State(std::shared_ptr<detail::StateSlot> slot) : slot_(std::move(slot)) {}
 
   bool defined() const { return slot_ != nullptr; }
   const Tensor& value() const {
@@ -45,6 +49,7 @@ class State {
     slot_->value.swap(value);
   }
 
+  const std::shared_ptr<detail::StateSlot>& slot() const { return slot_; }
   friend bool operator==(const State& a, const State& b) { return a.slot_ == b.slot_; }
 
  private:
@@ -52,5 +57,12 @@ class State {
 
   std::shared_ptr<detail::StateSlot> slot_;
 };
+
+/// A state with a name that means something to others: "0.weight" (nn::Module::named_states).
+struct NamedState {
+  std::string name;
+  State state;
+};
+using NamedStates = std::vector<NamedState>;
 
 }  // namespace wengert

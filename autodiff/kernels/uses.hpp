@@ -15,9 +15,12 @@ concept Integer = Number<N> && std::is_integral_v<N>;
 ///     auto rule = [](auto x, auto y) { return 1.0 - y * y; };
 ///     rule(Uses{1}, Uses{2}).mask   // 2: the derivative needs the output only
 ///
-/// It offers the operators and functions that Vec and Tensor offer; numbers depend on nothing.
+/// It offers the operators and functions that Vec and Tensor offer; numbers depend on nothing. With a counter
+/// it also counts the arithmetic that is done with it: + - * /, maximum, minimum and elementary functions,
+/// one each; comparisons, choices and changes of sign are none.
 struct Uses {
-  unsigned mask = 0;  ///< bit i: argument i
+  unsigned mask = 0;       ///< bit i: argument i
+  int* counter = nullptr;  ///< not owned
 
   constexpr Uses() = default;
   /// Written out, Uses{3}: arguments 0 and 1.
@@ -27,52 +30,62 @@ struct Uses {
   template <Number N>
   constexpr Uses(N) : mask(0) {}
 
-#define WENGERT_USES_BINARY(name) \
-  friend constexpr Uses name(Uses a, Uses b) { return Uses{a.mask | b.mask}; }
-#define WENGERT_USES_UNARY(name) \
-  friend constexpr Uses name(Uses a) { return a; }
+  /// An argument of its own that counts.
+  constexpr Uses(unsigned m, int* operations) : mask(m), counter(operations) {}
 
-  WENGERT_USES_BINARY(operator+)
-  WENGERT_USES_BINARY(operator-)
-  WENGERT_USES_BINARY(operator*)
-  WENGERT_USES_BINARY(operator/)
-  WENGERT_USES_BINARY(operator<)
-  WENGERT_USES_BINARY(operator<=)
-  WENGERT_USES_BINARY(operator>)
-  WENGERT_USES_BINARY(operator>=)
-  WENGERT_USES_BINARY(operator==)
-  WENGERT_USES_BINARY(operator!=)
-  WENGERT_USES_BINARY(operator&)
-  WENGERT_USES_BINARY(operator|)
-  WENGERT_USES_BINARY(pow)
-  WENGERT_USES_BINARY(maximum)
-  WENGERT_USES_BINARY(minimum)
-  WENGERT_USES_UNARY(operator-)
-  WENGERT_USES_UNARY(operator!)
+#define WENGERT_USES_BINARY(name, operations) \
+  friend constexpr Uses name(Uses a, Uses b) { return joined(a, b, operations); }
+#define WENGERT_USES_UNARY(name) \
+  friend constexpr Uses name(Uses a) { return joined(a, a, 1); }
+
+  WENGERT_USES_BINARY(operator+, 1)
+  WENGERT_USES_BINARY(operator-, 1)
+  WENGERT_USES_BINARY(operator*, 1)
+  WENGERT_USES_BINARY(operator/, 1)
+  WENGERT_USES_BINARY(operator<, 0)
+  WENGERT_USES_BINARY(operator<=, 0)
+  WENGERT_USES_BINARY(operator>, 0)
+  WENGERT_USES_BINARY(operator>=, 0)
+  WENGERT_USES_BINARY(operator==, 0)
+  WENGERT_USES_BINARY(operator!=, 0)
+  WENGERT_USES_BINARY(operator&, 0)
+  WENGERT_USES_BINARY(operator|, 0)
+  WENGERT_USES_BINARY(pow, 1)
+  WENGERT_USES_BINARY(maximum, 1)
+  WENGERT_USES_BINARY(minimum, 1)
   WENGERT_USES_UNARY(exp)
   WENGERT_USES_UNARY(expm1)
   WENGERT_USES_UNARY(log)
   WENGERT_USES_UNARY(log1p)
   WENGERT_USES_UNARY(sqrt)
   WENGERT_USES_UNARY(square)
-  WENGERT_USES_UNARY(abs)
-  WENGERT_USES_UNARY(sign)
   WENGERT_USES_UNARY(sin)
   WENGERT_USES_UNARY(cos)
   WENGERT_USES_UNARY(tanh)
   WENGERT_USES_UNARY(sigmoid)
   WENGERT_USES_UNARY(softplus)
   WENGERT_USES_UNARY(reciprocal)
-  WENGERT_USES_UNARY(isnan)
-  WENGERT_USES_UNARY(isfinite)
-  WENGERT_USES_UNARY(isinf)
 
 #undef WENGERT_USES_BINARY
 #undef WENGERT_USES_UNARY
 
-  friend constexpr Uses where(Uses c, Uses a, Uses b) { return Uses{c.mask | a.mask | b.mask}; }
+  friend constexpr Uses operator-(Uses a) { return a; }
+  friend constexpr Uses operator!(Uses a) { return a; }
+  friend constexpr Uses abs(Uses a) { return a; }
+  friend constexpr Uses sign(Uses a) { return a; }
+  friend constexpr Uses isnan(Uses a) { return a; }
+  friend constexpr Uses isfinite(Uses a) { return a; }
+  friend constexpr Uses isinf(Uses a) { return a; }
+  friend constexpr Uses where(Uses c, Uses a, Uses b) { return joined(c, joined(a, b, 0), 0); }
   friend constexpr Uses zeros_like(Uses) { return {}; }
   friend constexpr Uses ones_like(Uses) { return {}; }
+
+ private:
+  static constexpr Uses joined(Uses a, Uses b, int operations) {
+    Uses both(a.mask | b.mask, a.counter != nullptr ? a.counter : b.counter);
+    if (both.counter != nullptr) *both.counter += operations;
+    return both;
+  }
 };
 
 }  // namespace wengert::kernels

@@ -352,6 +352,7 @@ void takes() {
             const auto& to = call.attrs<TransposedAttributes>();
             return take_transposed(t[0], call.input(1), to.shape, static_cast<int>(to.axis), call.where);
           },
+      .flops = flops_per_input<1>,
       .samples =
           [] {
             return Samples()
@@ -479,6 +480,7 @@ void takes_along() {
             return take_along_axis_transposed(t[0], call.input(1), to.shape, static_cast<int>(to.axis),
                                               call.where);
           },
+      .flops = flops_per_input<1>,
       .samples =
           [] {
             return Samples()

@@ -57,6 +57,12 @@ namespace {
   return meta;
 }
 
+[[maybe_unused]] std::int64_t product_flops(const Call& call, const Shape& result) {
+  const Shape& a = call.shape(0);
+  const bool transposed = a.size() > 1 && call.attrs<MatmulAttributes>().transpose_a;
+  return 2 * result.elements() * a.back(transposed ? 1 : 0);
+}
+
 // --------------------------------------------------------------------------------------------------- kernel
 
 /// An operand as it is multiplied: a matrix for each entry of the batch.
@@ -309,6 +315,7 @@ void linear() {
             const Tensor right = with(call.input(0), t[1]);
             return t[0].defined() ? add(Operand(with(t[0], call.input(1)), call.where), right) : right;
           },
+      .flops = product_flops,
       .samples = [] { return products(); },
       .errors = [] { return product_errors(); },
   });

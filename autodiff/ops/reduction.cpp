@@ -173,6 +173,7 @@ void reduction() {
           },
       .jvp = [](const Call& call,
                 const Tensors& t) { return apply_op(call.op, {t[0]}, call.attributes, call.where); },
+      .flops = flops_per_input<1>,
       .samples = [] { return with_small(reductions(ReduceAttributes{}), ReduceAttributes{}); },
       .errors = [] { return axis_errors(ReduceAttributes{}); },
   });
@@ -198,6 +199,7 @@ void reduction() {
           },
       .jvp = [](const Call& call,
                 const Tensors& t) { return apply_op(call.op, {t[0]}, call.attributes, call.where); },
+      .flops = flops_per_input<1>,
       .samples = [] { return with_small(reductions(ReduceAttributes{}), ReduceAttributes{}); },
       .errors = [] { return floating_errors(ReduceAttributes{}); },
   });
@@ -215,6 +217,7 @@ void reduction() {
       .reads = reads_inputs(0),
       .reads_output = true,
       .vjp = shared_among_ties,
+      .flops = flops_per_input<1>,
       .samples =
           [] { return reductions(ReduceAttributes{}).with({samples::values({}, 6)}, ReduceAttributes{}); },
       .errors = [] { return empty_errors(); },
@@ -233,6 +236,7 @@ void reduction() {
       .reads = reads_inputs(0),
       .reads_output = true,
       .vjp = shared_among_ties,
+      .flops = flops_per_input<1>,
       .samples =
           [] { return reductions(ReduceAttributes{}).with({samples::values({}, 6)}, ReduceAttributes{}); },
       .errors = [] { return empty_errors(); },
@@ -261,6 +265,7 @@ void reduction() {
                   },
               .column_result = true},
       .differentiable = false,
+      .flops = flops_per_input<1>,
       .samples =
           [] {
             return Samples()

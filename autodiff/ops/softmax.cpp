@@ -204,6 +204,7 @@ void softmax() {
                 wengert::sum(safe_multiply(Operand(y, call.where), g), axis, true, call.where);
             return safe_multiply(Operand(y, call.where), subtract(Operand(g, call.where), total));
           },
+      .flops = flops_per_input<4>,
       .samples = [] { return results(*softmax_); },
       .errors = [] { return result_errors(); },
   });
@@ -229,6 +230,7 @@ void softmax() {
             const Tensor total = wengert::sum(g, axis, true, call.where);
             return subtract(Operand(g, call.where), multiply(Operand(exp(y, call.where), call.where), total));
           },
+      .flops = flops_per_input<4>,
       .samples = [] { return results(*log_softmax_); },
       .errors = [] { return result_errors(); },
   });
@@ -244,6 +246,7 @@ void softmax() {
               .fits = along_last_axis},
       .reads_output = true,
       .vjp = [](const Call& call, const Tensor& g) { return vjp_by(*softmax_vjp_, call, g); },
+      .flops = flops_per_input<5>,
       .samples = [] { return logits(); },
       .errors = [] { return logit_errors(); },
   });
@@ -259,6 +262,7 @@ void softmax() {
               .fits = along_last_axis},
       .reads_output = true,
       .vjp = [](const Call& call, const Tensor& g) { return vjp_by(*log_softmax_vjp_, call, g); },
+      .flops = flops_per_input<5>,
       .samples = [] { return logits(); },
       .errors = [] { return logit_errors(); },
   });
@@ -279,6 +283,7 @@ void softmax() {
       .reads = reads_inputs(0),
       .reads_output = true,
       .vjp = logsumexp_vjp,
+      .flops = flops_per_input<4>,
       .samples = [] { return with_small(reductions(ReduceAttributes{}), ReduceAttributes{}); },
       .errors = [] { return floating_errors(ReduceAttributes{}); },
   });

@@ -112,6 +112,7 @@ void statistics() {
               .column_result = true},
       .reads = reads_inputs(0),
       .vjp = variance_vjp,
+      .flops = flops_per_input<4>,
       .samples =
           [] {
             return with_small(reductions(VarAttributes{{}, false, 0}), VarAttributes{{}, false, 0});
@@ -135,6 +136,7 @@ void statistics() {
       .reads = reads_inputs(0),
       .reads_output = true,
       .vjp = deviation_vjp,
+      .flops = flops_per_input<4>,
       .samples =
           [] {
             return with_small(reductions(VarAttributes{{}, false, 1}), VarAttributes{{}, false, 0});
