@@ -9,6 +9,7 @@
 /// discarded there: an inline function compiled for AVX-512 must not reach a CPU without it.
 
 #include "autodiff/graph/operator.hpp"
+#include "autodiff/graph/rewriting.hpp"
 #include "autodiff/kernels/isa.hpp"
 
 namespace wengert {
@@ -105,6 +106,7 @@ struct OperatorSpec {
   Rule<VjpRule> vjp = {};
   Rule<JvpRule> jvp = {};
   Rule<Composition> compose = {};
+  Rule<RewriteRule> rewrite = {};
   Rule<FlopRule> flops = {};  ///< none: it moves numbers and computes nothing
   Rule<SampleRule> samples = {};
   Rule<SampleRule> errors = {};
@@ -141,6 +143,7 @@ inline const OperatorDefinition* define([[maybe_unused]] OperatorSpec spec) {
   op.vjp = std::move(spec.vjp);
   op.jvp = std::move(spec.jvp);
   op.compose = std::move(spec.compose);
+  op.rewrite = std::move(spec.rewrite);
   op.flops = spec.flops;
   op.samples = std::move(spec.samples);
   op.errors = std::move(spec.errors);

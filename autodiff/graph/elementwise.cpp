@@ -108,6 +108,13 @@ void register_fused_vjp(OperatorDefinition& parent, int input, int flops, const 
     const Tensor f = parent.derivatives[static_cast<std::size_t>(input)].rule(arguments);
     return apply_elementwise(multiply, Operand(call.input(0), call.where), f);
   };
+  // Linear in the cotangent.
+  op.rewrite = [identity = derivative.identity](Rewriting& r) {
+    if (!identity) return r.sign_taken_out(0);
+    static const OperatorDefinition& multiply = *find_operator("safe_multiply");
+    const Rewriting::Value simpler = multiply.rewrite(r);
+    return simpler == r.none ? r.make(multiply, r.inputs) : simpler;
+  };
   op.samples = [&parent, reads] { return fused_samples(parent, reads); };
   derivative.fused_vjp = register_operator(std::move(op));
 }

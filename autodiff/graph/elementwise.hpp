@@ -143,6 +143,12 @@ constexpr int operations(std::index_sequence<I...>) {
   return count;
 }
 
+/// Whether F returns one of its arguments as it is.
+template <class F, std::size_t... I>
+constexpr bool is_argument(std::index_sequence<I...>) {
+  return F{}(kernels::Uses(1u << I, nullptr)...).plain;
+}
+
 /// cotangent * F(...), where F's arguments are those that it reads; the others are filled in with anything.
 template <class F, int n>
 struct Fused {
@@ -213,6 +219,7 @@ struct Derivative {
   std::uint32_t reads = 0;
   double constant = 0;
   int flops = 0;                ///< of cotangent * f'_i, for one element
+  bool identity = false;        ///< the one value that it reads, as it is
   rules::RowKernels rows = {};  ///< none where it is constant
   Rule<std::function<Tensor(std::span<const Tensor>)>> rule = {};
 
@@ -231,6 +238,7 @@ struct Derivative {
     } else {
       constexpr int operations = rules::operations<F>(all);
       flops = operations + 1;
+      identity = rules::is_argument<F>(all);
       rows = rules::row_kernels<rules::Fused<F, n>, Types::floating, rules::Fused<F, n>::inputs>();
       if constexpr (!is_variant)
         rule = [](std::span<const Tensor> in) { return evaluate<F>(in, std::make_index_sequence<n>{}); };
@@ -256,6 +264,7 @@ struct ElementwiseSpec {
   Derivative derivative = {};  ///< of one input
   std::initializer_list<Derivative> derivatives =
       {};  ///< of several; none at all: zero, stated in `contract`
+  Rule<RewriteRule> rewrite = {};
   Rule<SampleRule> samples = {};
   Rule<SampleRule> errors = {};
 };
@@ -282,10 +291,12 @@ inline const OperatorDefinition* define_elementwise(const ElementwiseSpec& spec)
   for (int i = 0; i < 4; ++i) op.row.kernel[i] = spec.forward.rows.kernel[i];
   op.scalar_reference = spec.forward.reference;
   op.flops_per_element = spec.forward.flops;
+  op.rewrite = spec.rewrite;
   op.samples = spec.samples;
   op.errors = spec.errors;
   for (int i = 0; i < count; ++i)
-    op.derivatives.push_back({derivatives[i].rule, derivatives[i].reads, derivatives[i].constant, nullptr});
+    op.derivatives.push_back({derivatives[i].rule, derivatives[i].reads, derivatives[i].constant,
+                              derivatives[i].identity, nullptr});
   OperatorDefinition* registered =
       detail::register_elementwise(std::move(op), spec.forward.arity, spec.forward.boolean_result);
   for (int i = 0; i < count; ++i)

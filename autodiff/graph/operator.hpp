@@ -100,6 +100,10 @@ using JvpRule = std::function<Tensor(const Call&, const Tensors& tangents)>;
 /// The same function in other differentiable operators; derivatives follow from it when there is no rule.
 using Composition = std::function<Tensor(const Call&)>;
 using SampleRule = std::function<Samples()>;
+/// What a captured program computes instead of one call of the operator: the number of a value that equals
+/// its result, or Rewriting::none. See graph/rewriting.hpp.
+class Rewriting;
+using RewriteRule = std::function<std::uint32_t(Rewriting&)>;
 /// The floating-point operations of one call with a result of that shape, counted as program/statistics.hpp
 /// says.
 using FlopRule = std::int64_t (*)(const Call&, const Shape& result);
@@ -113,6 +117,8 @@ struct ElementwiseDerivative {
   std::uint32_t reads = 0;
   /// The derivative where it is a constant (reads == 0).
   double constant = 0;
+  /// The derivative is the one value that it reads, as it is.
+  bool identity = false;
   /// cotangent * f'_i in one pass; its inputs are the cotangent and what the rule reads.
   const OperatorDefinition* fused_vjp = nullptr;
 };
@@ -139,6 +145,7 @@ struct OperatorDefinition {
   VjpRule vjp;
   JvpRule jvp;
   Composition compose;
+  RewriteRule rewrite;
 
   bool draws = false;  ///< takes numbers from a random generator: every call counts, in its order
 

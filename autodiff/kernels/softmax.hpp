@@ -7,6 +7,7 @@
 ///     log_softmax(y, x, outer, n, inner)           y = (x - max) - log(sum(exp(x - max)))
 ///     softmax_backward(dx, g, y, outer, n, inner)        dx = y * (g - sum(g * y))
 ///     log_softmax_backward(dx, g, y, outer, n, inner)    dx = g - exp(y) * sum(g)
+///     log_softmax_backward_from_p(dx, g, y, p, ...)      the same with p = exp(y) at hand
 ///
 /// Shifted by the maximum, so logits of any finite size are fine. Entries of -inf are masks: their
 /// probability is 0, their gradient 0 whatever g is there, and g of a masked entry counts nowhere. A fully
@@ -83,8 +84,8 @@ void softmax_rows(T* y, const T* x, std::int64_t rows, std::int64_t n) {
   }
 }
 
-/// What one entry contributes to the row's sum, and the result.
-template <bool logarithm>
+/// What one entry contributes to the row's sum, and the result. `p` is exp(y) where `given`.
+template <bool logarithm, bool given = false>
 struct Backward {
   template <class V>
   WENGERT_INLINE V part(V g, V y) const {
@@ -95,31 +96,34 @@ struct Backward {
       return where(y == V(T(0)), V(T(0)), g * y);
   }
   template <class V>
-  WENGERT_INLINE V result(V g, V y, V total) const {
+  WENGERT_INLINE V result(V g, V y, const typename V::value_type* p, V total) const {
     using T = typename V::value_type;
-    if constexpr (logarithm)
+    if constexpr (logarithm && given)
+      return where(y == V(-std::numeric_limits<T>::infinity()), V(T(0)), g - V::load(p) * total);
+    else if constexpr (logarithm)
       return where(y == V(-std::numeric_limits<T>::infinity()), V(T(0)), g - exp(y) * total);
     else
       return where(y == V(T(0)), V(T(0)), y * (g - total));
   }
 };
 
-template <bool logarithm, class T>
-WENGERT_INLINE void backward_row(T* dx, const T* g, const T* y, std::int64_t n) {
+template <class Rule, class T>
+WENGERT_INLINE void backward_row(const Rule& rule, T* dx, const T* g, const T* y, const T* p,
+                                 std::int64_t n) {
   using V = Native<T>;
   constexpr int W = V::width;
-  const Backward<logarithm> rule;
   if (n <= W) {
     const V gv = V::load(g), yv = V::load(y);
     const V total =
         reduction::across(Plus{}, where(V::head(static_cast<int>(n)), rule.part(gv, yv), V(T(0))));
-    rule.result(gv, yv, total).store(dx);
+    rule.result(gv, yv, p, total).store(dx);
     return;
   }
   // dx first holds the terms of the sum, which row_lanes then adds pairwise.
   for (std::int64_t j = 0; j < n; j += W) rule.part(V::load(g + j), V::load(y + j)).store(dx + j);
   const V total = reduction::across(Plus{}, reduction::row_lanes(Plus{}, Identity{}, dx, n, V(T(0))));
-  for (std::int64_t j = 0; j < n; j += W) rule.result(V::load(g + j), V::load(y + j), total).store(dx + j);
+  for (std::int64_t j = 0; j < n; j += W)
+    rule.result(V::load(g + j), V::load(y + j), p + j, total).store(dx + j);
 }
 
 /// Columns of an [n, inner] slice, one register of them at a time, so that the passes need no buffer. Sums
@@ -162,21 +166,23 @@ void forward(T* y, const T* x, std::int64_t outer, std::int64_t n, std::int64_t 
     }
 }
 
-template <bool logarithm, class T>
-void backward(T* dx, const T* g, const T* y, std::int64_t outer, std::int64_t n, std::int64_t inner) {
+template <class Rule, class T>
+void backward(T* dx, const T* g, const T* y, const T* p, std::int64_t outer, std::int64_t n,
+              std::int64_t inner) {
   using V = Native<T>;
+  constexpr Rule rule;
   if (inner == 1) {
-    for (std::int64_t i = 0; i < outer; ++i) backward_row<logarithm>(dx + i * n, g + i * n, y + i * n, n);
+    for (std::int64_t i = 0; i < outer; ++i)
+      backward_row(rule, dx + i * n, g + i * n, y + i * n, p + i * n, n);
     return;
   }
-  const Backward<logarithm> rule;
-  for (std::int64_t i = 0; i < outer; ++i, dx += n * inner, g += n * inner, y += n * inner)
+  for (std::int64_t i = 0; i < outer; ++i, dx += n * inner, g += n * inner, y += n * inner, p += n * inner)
     for (std::int64_t c = 0; c < inner; c += V::width) {
       const auto gs = [&](std::int64_t r) { return V::load(g + r * inner + c); };
       const auto ys = [&](std::int64_t r) { return V::load(y + r * inner + c); };
       const V total = column_sum<V>(n, [&](std::int64_t r) { return rule.part(gs(r), ys(r)); });
       for (std::int64_t r = 0; r < n; ++r)
-        store_head(rule.result(gs(r), ys(r), total), dx + r * inner + c, inner - c);
+        store_head(rule.result(gs(r), ys(r), p + r * inner + c, total), dx + r * inner + c, inner - c);
     }
 }
 
@@ -193,12 +199,17 @@ inline void log_softmax(T* y, const T* x, std::int64_t outer, std::int64_t n, st
 template <class T>
 inline void softmax_backward(T* dx, const T* g, const T* y, std::int64_t outer, std::int64_t n,
                              std::int64_t inner) {
-  softmax_detail::backward<false>(dx, g, y, outer, n, inner);
+  softmax_detail::backward<softmax_detail::Backward<false>>(dx, g, y, y, outer, n, inner);
 }
 template <class T>
 inline void log_softmax_backward(T* dx, const T* g, const T* y, std::int64_t outer, std::int64_t n,
                                  std::int64_t inner) {
-  softmax_detail::backward<true>(dx, g, y, outer, n, inner);
+  softmax_detail::backward<softmax_detail::Backward<true>>(dx, g, y, y, outer, n, inner);
+}
+template <class T>
+inline void log_softmax_backward_from_p(T* dx, const T* g, const T* y, const T* p, std::int64_t outer,
+                                        std::int64_t n, std::int64_t inner) {
+  softmax_detail::backward<softmax_detail::Backward<true, true>>(dx, g, y, p, outer, n, inner);
 }
 
 }  // namespace WENGERT_ISA

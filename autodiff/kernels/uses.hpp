@@ -21,6 +21,7 @@ concept Integer = Number<N> && std::is_integral_v<N>;
 struct Uses {
   unsigned mask = 0;       ///< bit i: argument i
   int* counter = nullptr;  ///< not owned
+  bool plain = false;      ///< an argument as it was given
 
   constexpr Uses() = default;
   /// Written out, Uses{3}: arguments 0 and 1.
@@ -31,7 +32,7 @@ struct Uses {
   constexpr Uses(N) : mask(0) {}
 
   /// An argument of its own that counts.
-  constexpr Uses(unsigned m, int* operations) : mask(m), counter(operations) {}
+  constexpr Uses(unsigned m, int* operations) : mask(m), counter(operations), plain(true) {}
 
 #define WENGERT_USES_BINARY(name, operations) \
   friend constexpr Uses name(Uses a, Uses b) { return joined(a, b, operations); }
@@ -69,13 +70,13 @@ struct Uses {
 #undef WENGERT_USES_BINARY
 #undef WENGERT_USES_UNARY
 
-  friend constexpr Uses operator-(Uses a) { return a; }
-  friend constexpr Uses operator!(Uses a) { return a; }
-  friend constexpr Uses abs(Uses a) { return a; }
-  friend constexpr Uses sign(Uses a) { return a; }
-  friend constexpr Uses isnan(Uses a) { return a; }
-  friend constexpr Uses isfinite(Uses a) { return a; }
-  friend constexpr Uses isinf(Uses a) { return a; }
+  friend constexpr Uses operator-(Uses a) { return joined(a, a, 0); }
+  friend constexpr Uses operator!(Uses a) { return joined(a, a, 0); }
+  friend constexpr Uses abs(Uses a) { return joined(a, a, 0); }
+  friend constexpr Uses sign(Uses a) { return joined(a, a, 0); }
+  friend constexpr Uses isnan(Uses a) { return joined(a, a, 0); }
+  friend constexpr Uses isfinite(Uses a) { return joined(a, a, 0); }
+  friend constexpr Uses isinf(Uses a) { return joined(a, a, 0); }
   friend constexpr Uses where(Uses c, Uses a, Uses b) { return joined(c, joined(a, b, 0), 0); }
   friend constexpr Uses zeros_like(Uses) { return {}; }
   friend constexpr Uses ones_like(Uses) { return {}; }
@@ -83,6 +84,7 @@ struct Uses {
  private:
   static constexpr Uses joined(Uses a, Uses b, int operations) {
     Uses both(a.mask | b.mask, a.counter != nullptr ? a.counter : b.counter);
+    both.plain = false;
     if (both.counter != nullptr) *both.counter += operations;
     return both;
   }

@@ -16,12 +16,31 @@ const OperatorDefinition *add_, *subtract_, *multiply_, *divide_, *negative_, *p
 namespace ops {
 inline namespace WENGERT_ISA {
 
+namespace {
+
+/// x * 1, x / 1, and the signs of factors.
+[[maybe_unused]] Rewriting::Value factor_rewritten(Rewriting& r, bool symmetric) {
+  Rewriting::Value v = r.without_neutral(1, 1.0);
+  if (v == r.none && symmetric) v = r.without_neutral(0, 1.0);
+  if (v == r.none) v = r.sign_taken_out(0);
+  return v == r.none ? r.sign_taken_out(1) : v;
+}
+
+}  // namespace
+
 void arithmetic() {
   add_ = define_elementwise({
       .name = "add",
       .doc = "a + b",
       .forward = numeric([](auto a, auto b) { return a + b; }),
       .derivatives = {[](auto, auto, auto) { return 1.0; }, [](auto, auto, auto) { return 1.0; }},
+      .rewrite =
+          [](Rewriting& r) {
+            const auto a = r.inputs[0], b = r.inputs[1];
+            if (const auto x = r.negated(b); x != r.none) return r.make(*subtract_, {a, x});
+            if (const auto x = r.negated(a); x != r.none) return r.make(*subtract_, {b, x});
+            return r.none;
+          },
       .samples = [] { return samples::pairs(); },
       .errors = [] { return samples::pair_errors(); },
   });
@@ -30,6 +49,11 @@ void arithmetic() {
       .doc = "a - b",
       .forward = numeric([](auto a, auto b) { return a - b; }),
       .derivatives = {[](auto, auto, auto) { return 1.0; }, [](auto, auto, auto) { return -1.0; }},
+      .rewrite =
+          [](Rewriting& r) {
+            if (const auto x = r.negated(r.inputs[1]); x != r.none) return r.make(*add_, {r.inputs[0], x});
+            return r.without_neutral(1, 0.0);
+          },
       .samples = [] { return samples::pairs(); },
       .errors = [] { return samples::pair_errors(); },
   });
@@ -38,6 +62,7 @@ void arithmetic() {
       .doc = "a * b",
       .forward = numeric([](auto a, auto b) { return a * b; }),
       .derivatives = {[](auto, auto b, auto) { return b; }, [](auto a, auto, auto) { return a; }},
+      .rewrite = [](Rewriting& r) { return factor_rewritten(r, true); },
       .samples = [] { return samples::pairs(); },
       .errors = [] { return samples::pair_errors(); },
   });
@@ -48,6 +73,7 @@ void arithmetic() {
       .forward = [](auto a, auto b) { return a / b; },
       .derivatives = {[](auto, auto b, auto) { return 1.0 / b; },
                       [](auto, auto b, auto y) { return -y / b; }},
+      .rewrite = [](Rewriting& r) { return factor_rewritten(r, false); },
       .samples = [] { return samples::pairs(); },
       .errors = [] { return samples::pair_errors(); },
   });
@@ -57,6 +83,11 @@ void arithmetic() {
       .contract = "0 where a is 0, also for an infinite or NaN b",
       .forward = [](auto a, auto b) { return where(a == 0.0, zeros_like(a), a * b); },
       .derivatives = {[](auto, auto b, auto) { return b; }, [](auto a, auto, auto) { return a; }},
+      .rewrite =
+          [](Rewriting& r) {
+            const auto v = r.without_neutral(0, 1.0);
+            return v == r.none ? r.sign_taken_out(0) : v;
+          },
       .samples = [] { return samples::pairs(); },
       .errors = [] { return samples::pair_errors(); },
   });
@@ -65,6 +96,7 @@ void arithmetic() {
       .doc = "-x",
       .forward = numeric([](auto x) { return -x; }),
       .derivative = [](auto, auto) { return -1.0; },
+      .rewrite = [](Rewriting& r) { return r.negated(r.inputs[0]); },
       .samples = [] { return samples::reals(); },
   });
   power_ = define_elementwise({

@@ -199,6 +199,14 @@ void reduction() {
           },
       .jvp = [](const Call& call,
                 const Tensors& t) { return apply_op(call.op, {t[0]}, call.attributes, call.where); },
+      .rewrite =
+          [](Rewriting& r) {  // a sum joins the loop of what it adds up
+            static const OperatorDefinition& divide = *find_operator("divide");
+            if (!sums_rows(*r.call)) return r.none;
+            const double n = count(*r.call, r.call->attrs<ReduceAttributes>().axes);
+            const auto total = r.make(*sum_, r.inputs, r.call->attributes);
+            return r.make(divide, {total, r.number(n, r.dtype)});
+          },
       .flops = flops_per_input<1>,
       .samples = [] { return with_small(reductions(ReduceAttributes{}), ReduceAttributes{}); },
       .errors = [] { return floating_errors(ReduceAttributes{}); },

@@ -23,7 +23,8 @@ struct SoftmaxAttributes {
   }
 };
 
-const OperatorDefinition *softmax_, *log_softmax_, *softmax_vjp_, *log_softmax_vjp_, *logsumexp_;
+const OperatorDefinition *softmax_, *log_softmax_, *softmax_vjp_, *log_softmax_vjp_, *log_softmax_vjp_from_p_,
+    *logsumexp_;
 
 }  // namespace
 
@@ -76,6 +77,17 @@ WENGERT_INLINE void backward(const Call& call, detail::TensorImpl& out) {
     kernels::softmax_backward(out.as<T>(), g.data(), y.data(), e.outer, e.n, e.inner);
 }
 
+/// With exp(y) at hand.
+template <class T>
+WENGERT_INLINE void backward_from_p(const Call& call, detail::TensorImpl& out) {
+  const Extent e(call);
+  const Contiguous<T> g(call[0]), y(call[1]), p(call[2]);
+  kernels::log_softmax_backward_from_p(out.as<T>(), g.data(), y.data(), p.data(), e.outer, e.n, e.inner);
+}
+inline void backward_from_p_kernel(const Call& call, detail::TensorImpl& out) {
+  call.dtype(0) == DType::float32 ? backward_from_p<float>(call, out) : backward_from_p<double>(call, out);
+}
+
 template <bool logarithm>
 void forward_kernel(const Call& call, detail::TensorImpl& out) {
   call.dtype(0) == DType::float32 ? forward<logarithm, float>(call, out)
@@ -104,8 +116,10 @@ void softmax_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, s
   T* const out = reinterpret_cast<T*>(slots[op.out]);
   if constexpr (sizeof...(In) == 1)
     f(out, in[0], rows, cols, 1);
-  else
+  else if constexpr (sizeof...(In) == 2)
     f(out, in[0], in[1], rows, cols, 1);
+  else
+    f(out, in[0], in[1], in[2], rows, cols, 1);
 }
 
 template <class T>
@@ -153,6 +167,15 @@ void logsumexp_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows,
       .fails_with("an axis that the tensor does not have: x is float64[]")
       .with({tensor({1, 2})}, SoftmaxAttributes{0})
       .fails_with("takes float32 and float64: x is int64[2]");
+}
+
+[[maybe_unused]] Tensor log_softmax_vjp(const Call& call, const Tensor& p) {
+  const int axis = static_cast<int>(call.attrs<SoftmaxAttributes>().axis);
+  const Tensor y = call.input(1);
+  const Tensor masked = equal(Operand(y, call.where), -std::numeric_limits<double>::infinity());
+  const Tensor g = wengert::where(masked, Operand(0.0, call.where), call.input(0));
+  const Tensor total = wengert::sum(g, axis, true, call.where);
+  return subtract(Operand(g, call.where), multiply(Operand(p, call.where), total));
 }
 
 /// A cotangent and a result for each of the samples above.
@@ -208,6 +231,44 @@ void softmax() {
       .samples = [] { return results(*softmax_); },
       .errors = [] { return result_errors(); },
   });
+  log_softmax_vjp_from_p_ = define({
+      .name = "log_softmax_vjp_from_p",
+      .doc = "g - p sum(g): log_softmax_vjp from a cotangent g, the result y and p = exp(y)",
+      .contract = "0 where y is -inf, and g counts for nothing there; by y zero",
+      .inputs = 3,
+      .attributes = attributes_of<SoftmaxAttributes>,
+      .infer = same_shape,
+      .kernel = backward_from_p_kernel,
+      .row =
+          {.kernel =
+               {nullptr, nullptr,
+                softmax_rows<kernels::log_softmax_backward_from_p<float>, float, float, float, float>,
+                softmax_rows<kernels::log_softmax_backward_from_p<double>, double, double, double, double>},
+           .fits = along_last_axis},
+      .reads = reads_inputs(0, 1, 2),
+      .compose = [](const Call& call) { return log_softmax_vjp(call, call.input(2)); },
+      .flops = flops_per_input<3>,
+      .samples =
+          [] {
+            Samples list;
+            const Samples pairs = results(*log_softmax_);
+            for (const Sample& s : pairs.list()) {
+              SoftmaxAttributes a;
+              std::memcpy(&a, s.attribute_data(), sizeof a);
+              list.with({s.inputs[0], s.inputs[1], exp(s.inputs[1])}, a);
+            }
+            return list;
+          },
+      .errors =
+          [] {
+            return Samples()
+                .with({samples::values({2, 3}), samples::values({2, 3}), samples::values({3, 2})},
+                      SoftmaxAttributes{1})
+                .fails_with("the shapes differ")
+                .with({samples::values({}), samples::values({}), samples::values({})}, SoftmaxAttributes{0})
+                .fails_with("an axis that the tensor does not have");
+          },
+  });
   log_softmax_vjp_ = define({
       .name = "log_softmax_vjp",
       .doc = "g - exp(y) sum(g): the derivative of log_softmax from its result y and a cotangent g",
@@ -221,14 +282,13 @@ void softmax() {
                          softmax_rows<kernels::log_softmax_backward<double>, double, double, double>},
               .fits = along_last_axis},
       .reads = reads_inputs(0, 1),
-      .compose =
-          [](const Call& call) {
-            const int axis = static_cast<int>(call.attrs<SoftmaxAttributes>().axis);
-            const Tensor y = call.input(1);
-            const Tensor masked = equal(Operand(y, call.where), -std::numeric_limits<double>::infinity());
-            const Tensor g = wengert::where(masked, Operand(0.0, call.where), call.input(0));
-            const Tensor total = wengert::sum(g, axis, true, call.where);
-            return subtract(Operand(g, call.where), multiply(Operand(exp(y, call.where), call.where), total));
+      .compose = [](const Call& call) { return log_softmax_vjp(call, exp(call.input(1), call.where)); },
+      .rewrite =
+          [](Rewriting& r) {  // the loss may have computed the exponentials
+            static const OperatorDefinition& exp = *find_operator("exp");
+            const auto p = r.find(exp, {r.inputs[1]});
+            if (p == r.none) return r.none;
+            return r.make(*log_softmax_vjp_from_p_, {r.inputs[0], r.inputs[1], p}, r.call->attributes);
           },
       .flops = flops_per_input<4>,
       .samples = [] { return results(*log_softmax_); },

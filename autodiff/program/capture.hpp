@@ -22,6 +22,7 @@ struct CaptureOptions {
   bool fold_constants = true;
   bool simplify = true;
   bool common_subexpressions = true;
+  bool rewrite = true;
   bool fuse = true;
 };
 

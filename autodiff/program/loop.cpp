@@ -28,6 +28,28 @@ void run(const std::vector<LoopOp>& ops, std::byte** slots, std::int64_t rows, s
   }
 }
 
+/// The same with the next tile's operands fetched into the cache meanwhile, some lines after each operation:
+/// the hardware follows a stream only as long as it is read without a pause.
+void run_fetching(const Loop& loop, std::byte** slots, std::int64_t rows, std::int64_t columns) {
+  constexpr auto line = static_cast<std::int64_t>(detail::buffer_alignment);
+  const std::int64_t extents[3][2] = {{1, rows * columns}, {1, rows}, {rows, columns}};
+  const auto count = static_cast<std::int64_t>(loop.body.size());
+  std::int64_t n = 0;
+  for (const LoopOp& o : loop.body) {
+    const auto& [r, c] = extents[static_cast<int>(o.extent)];
+    o.op.kernel(slots, o.op, r, c);
+    for (const std::uint32_t k : loop.ahead) {
+      const Stream& s = loop.streams[k];
+      const std::int64_t bytes = rows * columns * s.column_bytes;
+      const std::int64_t lines = (bytes + line - 1) / line;
+      const std::byte* const next = slots[s.slot] + bytes;
+      for (std::int64_t i = lines * n / count; i < lines * (n + 1) / count; ++i)
+        __builtin_prefetch(next + i * line);
+    }
+    ++n;
+  }
+}
+
 std::byte* at(std::byte* const* bases, const Place& place) { return bases[place.buffer] + place.offset; }
 
 }  // namespace
@@ -59,8 +81,12 @@ void run_chunks(const Loop& loop, std::byte* const* bases, std::byte** slots, st
         slots[sum.slot] =
             at(bases, sum.parts) +
             (sum.everything ? tile * sum.part_bytes : chunk * sum.part_bytes + column * sum.item);
-      run(loop.body, slots, std::min(loop.tile_rows, loop.rows - row),
-          std::min(loop.tile_columns, loop.columns - column));
+      const std::int64_t rows = std::min(loop.tile_rows, loop.rows - row);
+      const std::int64_t columns = std::min(loop.tile_columns, loop.columns - column);
+      if (loop.ahead.empty())
+        run(loop.body, slots, rows, columns);
+      else
+        run_fetching(loop, slots, rows, columns);
     }
   }
 }

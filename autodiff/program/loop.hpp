@@ -59,6 +59,7 @@ struct Loop {
   std::vector<LoopOp> prologue;  ///< once before the first tile
   std::vector<LoopOp> body;
   std::vector<TileSum> sums;
+  std::vector<std::uint32_t> ahead;  ///< positions in streams: asked for a tile ahead of their use
   std::uint32_t slots = 0;
   std::vector<std::pair<std::uint32_t, std::size_t>> temporaries;  ///< slot, offset in the frame
   std::size_t frame_bytes = 0;

@@ -17,6 +17,10 @@ constexpr std::int64_t largest_tile = 2048;
 constexpr std::int64_t chunked_elements = 1 << 16;
 constexpr std::int64_t most_chunks = 16;
 constexpr std::size_t long_chain = 32;
+/// Loops with this many operations on a tile fetch operands of this many bytes a tile ahead: the hardware
+/// follows a stream only as long as it is read without a pause.
+constexpr std::size_t fetching_operations = 6;
+constexpr std::int64_t fetched_bytes = 1 << 20;
 
 class LoopMaker {
  public:
@@ -31,6 +35,10 @@ class LoopMaker {
     std::uint32_t position = 0;
     for (const std::uint32_t n : step_.instructions) add(n, position++);
     place_temporaries();
+    if (loop_.body.size() >= fetching_operations)
+      for (std::uint32_t k = 0; k < loop_.streams.size(); ++k)
+        if (loop_.streams[k].row_bytes * loop_.rows >= fetched_bytes && loop_.streams[k].column_bytes != 0)
+          loop_.ahead.push_back(k);
     return std::move(loop_);
   }
 

@@ -176,47 +176,6 @@ Graph simplify(const Graph& g) {
   return std::move(r).finish();
 }
 
-Graph share_common(const Graph& g) {
-  Rewrite r(g);
-  std::unordered_multimap<std::size_t, std::uint32_t> known;  // hash -> instruction of the new graph
-  const auto same = [&](const Instruction& a, const Graph& ga, const Instruction& b, const Graph& gb) {
-    // Bytes first: unused ones may differ where the attributes are the same.
-    return a.op->attributes == nullptr ||
-           std::memcmp(ga.attributes(a), gb.attributes(b), a.op->attributes->size) == 0 ||
-           a.op->attributes->print(ga.attributes(a)) == b.op->attributes->print(gb.attributes(b));
-  };
-  std::vector<ValueId> inputs;
-  for (const Instruction& i : g.instructions()) {
-    if (i.op->draws) {
-      r.copy(i);
-      continue;
-    }
-    inputs.clear();
-    std::size_t hash = std::hash<const void*>{}(i.op);
-    for (const ValueId v : g.inputs(i)) {
-      inputs.push_back(r[v]);
-      hash = (hash ^ r[v]) * 0x9e3779b97f4a7c15u;
-      hash ^= hash >> 29;
-    }
-    ValueId found = none;
-    const auto [first, last] = known.equal_range(hash);
-    for (auto at = first; at != last && found == none; ++at) {
-      const Instruction& other = r.to[at->second];
-      const auto theirs = r.to.inputs(other);
-      if (other.op == i.op && std::equal(inputs.begin(), inputs.end(), theirs.begin(), theirs.end()) &&
-          same(i, g, other, r.to))
-        found = other.output;
-    }
-    if (found != none) {
-      r.replace(i.output, found);
-      continue;
-    }
-    r.copy(i);
-    known.emplace(hash, static_cast<std::uint32_t>(r.to.size() - 1));
-  }
-  return std::move(r).finish();
-}
-
 Graph optimise(Graph graph, const CaptureOptions& options) {
   graph.verify("recorded");
   const auto pass = [&](bool wanted, const char* name, Graph (*run)(const Graph&)) {
@@ -228,6 +187,7 @@ Graph optimise(Graph graph, const CaptureOptions& options) {
   pass(options.fold_constants, "constant folding", fold_constants);
   pass(options.simplify, "simplification", simplify);
   pass(options.common_subexpressions, "common subexpressions", share_common);
+  pass(options.rewrite, "rewriting", rewrite);
   pass(true, "legalisation", legalise);
   pass(options.dead_code, "dead code", remove_dead_code);
   return graph;

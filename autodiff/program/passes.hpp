@@ -13,6 +13,8 @@ Graph fold_constants(const Graph& graph);
 Graph simplify(const Graph& graph);
 /// Computes equal calls once.
 Graph share_common(const Graph& graph);
+/// Lets the operators' own rules write their calls again (OperatorDefinition::rewrite).
+Graph rewrite(const Graph& graph);
 /// What every program needs to be run: views look at contiguous values.
 Graph legalise(const Graph& graph);
 

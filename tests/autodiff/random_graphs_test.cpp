@@ -121,6 +121,7 @@ std::string disagreement(const Recipe& r, DType dtype, std::uint64_t seed) {
   ways.push_back({"no folding", all}), ways.back().second.fold_constants = false;
   ways.push_back({"no simplification", all}), ways.back().second.simplify = false;
   ways.push_back({"no sharing", all}), ways.back().second.common_subexpressions = false;
+  ways.push_back({"no rewriting", all}), ways.back().second.rewrite = false;
   ways.push_back({"no fusion", all}), ways.back().second.fuse = false;
   for (const auto& [name, options] : ways) {
     auto replay = capture(f, options);

@@ -1,0 +1,30 @@
+#include "autodiff/graph/rewriting.hpp"
+
+#include <vector>
+
+namespace wengert {
+namespace {
+
+const OperatorDefinition& negative() {
+  static const OperatorDefinition& op = *find_operator("negative");
+  return op;
+}
+
+}  // namespace
+
+Rewriting::Value Rewriting::without_neutral(int i, double c) const {
+  const Value other = inputs[static_cast<std::size_t>(1 - i)];
+  return is(inputs[static_cast<std::size_t>(i)], c) && has_type_of_result(other) ? other : none;
+}
+
+Rewriting::Value Rewriting::negated(Value v) const { return op(v) == &negative() ? inputs_of(v)[0] : none; }
+
+Rewriting::Value Rewriting::sign_taken_out(int i) {
+  const Value v = inputs[static_cast<std::size_t>(i)], x = negated(v);
+  if (x == none || !used_here_only(v) || !has_type_of_result(v)) return none;
+  std::vector<Value> positive(inputs.begin(), inputs.end());
+  positive[static_cast<std::size_t>(i)] = x;
+  return make(negative(), {make(call->op, positive, call->attributes)});
+}
+
+}  // namespace wengert

@@ -1,0 +1,69 @@
+#pragma once
+
+/// \file
+/// Rewrite rules: what an operator's block says about how its calls can be computed with less in a captured
+/// program.
+///
+/// A rule looks at one call, at what its inputs are computed by and at what the program has computed already,
+/// and names a value that equals the call's result: one that is there, or one that it makes. It changes
+/// nothing that can be seen but, where the operator's documentation says so, the last bits of the result and
+/// the sign of a zero.
+///
+///     .rewrite = [](Rewriting& r) { return r.without_neutral(1, 0.0); }    // x - 0 is x
+
+#include <initializer_list>
+#include <span>
+
+#include "autodiff/graph/operator.hpp"
+
+namespace wengert {
+
+/// A program that is being written again, as the rule of one of its calls sees it. Values are numbers.
+class Rewriting {
+ public:
+  using Value = std::uint32_t;
+  static constexpr Value none = ~0u;
+
+  virtual ~Rewriting() = default;
+
+  // The call at hand.
+  const Call* call = nullptr;     ///< its inputs are headers without bytes, there until the first make()
+  std::span<const Value> inputs;  ///< in the new program
+  DType dtype = DType::float32;   ///< of the result
+  Shape shape;
+
+  virtual DType dtype_of(Value v) const = 0;
+  virtual const Shape& shape_of(Value v) const = 0;
+  /// The operator that computes v; null for arguments, constants and states.
+  virtual const OperatorDefinition* op(Value v) const = 0;
+  virtual std::span<const Value> inputs_of(Value v) const = 0;
+  virtual const void* attributes_of(Value v) const = 0;
+  /// Whether v is a constant whose elements are all c.
+  virtual bool is(Value v, double c) const = 0;
+  /// Whether v is read once, by the call at hand, and by nobody outside of the program.
+  virtual bool used_here_only(Value v) const = 0;
+
+  /// The result of that call if the program computes it already, or none.
+  virtual Value find(const OperatorDefinition& op, std::initializer_list<Value> inputs,
+                     const void* attributes = nullptr) const = 0;
+  /// The result of that call, which the program computes from now on.
+  virtual Value make(const OperatorDefinition& op, std::span<const Value> inputs,
+                     const void* attributes = nullptr) = 0;
+  Value make(const OperatorDefinition& op, std::initializer_list<Value> inputs,
+             const void* attributes = nullptr) {
+    return make(op, std::span<const Value>(inputs.begin(), inputs.size()), attributes);
+  }
+  /// A constant without axes.
+  virtual Value number(double c, DType dtype) = 0;
+
+  bool has_type_of_result(Value v) const { return dtype_of(v) == dtype && shape_of(v) == shape; }
+  /// The other one of two inputs where input i is everywhere c, the neutral element of the operator.
+  Value without_neutral(int i, double c) const;
+  /// -f(..., x, ...) for f(..., -x, ...): f is odd in input i. Whoever adds or subtracts the result takes the
+  /// sign in.
+  Value sign_taken_out(int i);
+  /// What is negated in v; none if v is anything else.
+  Value negated(Value v) const;
+};
+
+}  // namespace wengert
