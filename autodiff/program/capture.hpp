@@ -88,8 +88,11 @@ struct Results<std::tuple<T...>> {
     std::apply([&](auto&... t) { (to.push_back(std::move(t)), ...); }, from);
   }
   static std::tuple<T...> unpack(Tensors& from) {
-    std::size_t i = 0;
-    return std::tuple<T...>{(static_cast<void>(sizeof(T)), std::move(from[i++]))...};
+    return unpack(from, std::index_sequence_for<T...>{});
+  }
+  template <std::size_t... I>
+  static std::tuple<T...> unpack(Tensors& from, std::index_sequence<I...>) {
+    return {std::move(from[I])...};
   }
 };
 template <class A, class B>
