@@ -12,6 +12,7 @@
 #include "autodiff/graph/state.hpp"
 #include "autodiff/ops/ops.hpp"
 #include "autodiff/program/capture.hpp"
+#include "autodiff/program/loaded_program.hpp"
 #include "autodiff/tensor/creation.hpp"
 #include "autodiff/tensor/random.hpp"
 #include "autodiff/tensor/tensor.hpp"

@@ -21,6 +21,8 @@ class Buffer {
   /// when it does not have the buffer's shape and element type.
   void set(const Tensor& value, SourceLocation where = SourceLocation::current()) const;
 
+  /// The slot itself, for programs (named_states).
+  const State& state() const { return state_; }
   /// Whether both are handles of the same slot.
   friend bool operator==(const Buffer& a, const Buffer& b) { return a.state_ == b.state_; }
 

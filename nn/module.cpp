@@ -167,6 +167,13 @@ std::vector<NamedBuffer> Module::named_buffers() const {
   return result;
 }
 
+NamedStates Module::named_states(const std::string& prefix) const {
+  NamedStates states;
+  for (const NamedParameter& p : named_parameters()) states.push_back({prefix + p.name, p.parameter.state()});
+  for (const NamedBuffer& b : named_buffers()) states.push_back({prefix + b.name, b.buffer.state()});
+  return states;
+}
+
 Parameters Module::parameters() const {
   Parameters result;
   collect(*state_, result);

@@ -61,6 +61,9 @@ class Module {
   Parameters parameters() const;
   /// Every buffer once, in the same order and with names of the same kind: "1.running_mean".
   std::vector<NamedBuffer> named_buffers() const;
+  /// The states of all of them, with a prefix before their names: what save_program() and load_program()
+  /// take.
+  NamedStates named_states(const std::string& prefix = {}) const;
   /// Number of elements of all parameters.
   std::int64_t parameter_count() const;
   /// Converts all parameters and floating buffers to float32 or float64 (DTypeError for another type).

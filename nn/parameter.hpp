@@ -39,6 +39,8 @@ class Parameter {
   /// Replaces the value by itself in another element type, float32 or float64 (DTypeError).
   void to(DType dtype, SourceLocation where = SourceLocation::current()) { replace(converted(dtype, where)); }
 
+  /// The slot itself, for programs (named_states).
+  const State& state() const { return state_; }
   /// Whether both are handles of the same slot.
   friend bool operator==(const Parameter& a, const Parameter& b) { return a.state_ == b.state_; }
 

@@ -1,45 +1,28 @@
 #pragma once
 
-#include <string>
-#include <vector>
+/// \file
+/// Files of parameters, in the safetensors format (autodiff/interop/safetensors.hpp has the format and its
+/// errors):
+///
+///     nn::save_safetensors(net, "net.safetensors");
+///     nn::load_safetensors(other, "net.safetensors");
 
-#include "autodiff/tensor/tensor.hpp"
+#include "autodiff/interop/safetensors.hpp"
 #include "nn/module.hpp"
 
 namespace wengert::nn {
 
-/// A tensor with its name, and a text with its key.
-struct NamedTensor {
-  std::string name;
-  Tensor tensor;
-};
-struct MetadataEntry {
-  std::string key;
-  std::string value;
-};
-using NamedTensors = std::vector<NamedTensor>;
-using Metadata = std::vector<MetadataEntry>;
-
-/// \defgroup safetensors Files of parameters
-/// The safetensors format, version 0.x: eight bytes with the length of a JSON header, the header (element
-/// type, shape and position of each tensor, and free texts under "__metadata__"), the elements. Other
-/// libraries read what is written here and the other way round; element types here are BOOL, I64, F32, F64.
-///
-///     nn::save_safetensors(net, "net.safetensors");
-///     nn::load_safetensors(other, "net.safetensors");
-///
-/// Errors are FileError and name the file. Saving writes a temporary file in the same folder, makes it
-/// durable and renames it: a file that is there is replaced by a whole one or not at all.
+using wengert::load_safetensors;
+using wengert::Metadata;
+using wengert::MetadataEntry;
+using wengert::NamedTensor;
+using wengert::NamedTensors;
+using wengert::save_safetensors;
 
 /// Saves all parameters and buffers under their names.
 void save_safetensors(const Module& module, const std::string& path, const Metadata& metadata = {});
-/// Saves tensors. Throws ValueError for a name that comes twice, is "__metadata__" or is not UTF-8.
-void save_safetensors(const NamedTensors& tensors, const std::string& path, const Metadata& metadata = {});
-
 /// Sets all parameters and buffers from a file that has exactly them: same names, shapes and element types.
 /// Nothing has changed when it throws.
 void load_safetensors(const Module& module, const std::string& path);
-/// Every tensor of a file, in the order of their names; `metadata` receives the texts when given.
-NamedTensors load_safetensors(const std::string& path, Metadata* metadata = nullptr);
 
 }  // namespace wengert::nn

@@ -7,7 +7,8 @@
 
 #include "autodiff/graph/apply.hpp"
 #include "autodiff/ops/structure.hpp"
-#include "autodiff/program/program.hpp"
+#include "autodiff/program/interpret.hpp"
+#include "autodiff/program/program_file.hpp"
 #include "autodiff/program/trace.hpp"
 
 namespace wengert::detail {
@@ -37,6 +38,7 @@ struct CaptureCore::Impl {
   struct Entry {
     std::vector<Type> signature;
     bool recording;
+    bool checked;  ///< for CheckFinite scopes
     std::shared_ptr<program::Program> program;
   };
 
@@ -45,8 +47,8 @@ struct CaptureCore::Impl {
   std::mutex mutex;
   std::list<Entry> entries;  // the last used in front
 
-  bool matches(const Entry& e, const Tensor* arguments, std::size_t count) const {
-    if (e.signature.size() != count || e.recording != detail::recording.enabled) return false;
+  static bool matches(const Entry& e, const Tensor* arguments, std::size_t count) {
+    if (e.signature.size() != count) return false;
     for (std::size_t i = 0; i < count; ++i) {
       const TensorImpl& x = arguments[i].impl();
       if (x.dtype != e.signature[i].dtype || x.shape != e.signature[i].shape) return false;
@@ -55,8 +57,7 @@ struct CaptureCore::Impl {
   }
 
   Entry record(ErasedFunction function, void* object, const Tensor* arguments, std::size_t count) {
-    Entry e;
-    e.recording = detail::recording.enabled;
+    Entry e{{}, recording.enabled, recording.check_finite, nullptr};
     program::Trace trace;
     std::vector<Tensor> symbols;
     for (std::size_t i = 0; i < count; ++i) {
@@ -73,24 +74,60 @@ struct CaptureCore::Impl {
       differentiable.push_back(result.requires_grad());
     }
     trace.close();
-    e.program = std::make_shared<program::Program>(std::move(trace).finish(), options);
+    program::Graph graph = std::move(trace).finish();
+    e.program = e.checked ? program::Program::checked(std::move(graph))
+                          : std::make_shared<program::Program>(std::move(graph), options);
     e.program->differentiable = std::move(differentiable);
     return e;
   }
 
+  /// Without a function to record, a checked program is made from the optimised one.
+  Entry check(const Entry& e) const {
+    Entry checked{e.signature, e.recording, true, program::Program::checked(e.program->graph())};
+    checked.program->differentiable = e.program->differentiable;
+    return checked;
+  }
+
   /// The program for these arguments, recorded when there is none. The mutex is held.
-  Entry& find(ErasedFunction function, void* object, const Tensor* arguments, std::size_t count) {
+  std::shared_ptr<program::Program> find(ErasedFunction function, void* object, const Tensor* arguments,
+                                         std::size_t count) {
+    auto other = entries.end();  // what a loaded function can make do with
     for (auto e = entries.begin(); e != entries.end(); ++e) {
       if (!matches(*e, arguments, count)) continue;
+      if (e->recording != recording.enabled || e->checked != recording.check_finite) {
+        if (!e->checked && (other == entries.end() || e->recording == recording.enabled)) other = e;
+        continue;
+      }
       if (e != entries.begin()) entries.splice(entries.begin(), entries, e);
-      return entries.front();
+      return entries.front().program;
+    }
+    if (function == nullptr) {
+      if (other == entries.end()) fail_signature(arguments, count);
+      if (!recording.check_finite) return other->program;
+      entries.push_front(check(*other));
+      return entries.front().program;
     }
     entries.push_front(record(function, object, arguments, count));
     while (entries.size() > std::max<std::size_t>(options.programs, 1)) entries.pop_back();
-    return entries.front();
+    return entries.front().program;
   }
 
-  const program::Program& last() {
+  [[noreturn]] void fail_signature(const Tensor* arguments, std::size_t count) const {
+    const auto types = [](auto&& type, std::size_t n) {
+      std::string text;
+      for (std::size_t i = 0; i < n; ++i) text += (i == 0 ? "" : ", ") + type(i);
+      return '(' + text + ')';
+    };
+    std::string known;
+    for (const Entry& e : entries)
+      known += (known.empty() ? "" : " or ") +
+               types([&](std::size_t i) { return describe(e.signature[i].dtype, e.signature[i].shape); },
+                     e.signature.size());
+    throw ValueError("load_program", "the program was saved for arguments " + known + ", it is called with " +
+                                         types([&](std::size_t i) { return describe(arguments[i]); }, count));
+  }
+
+  const program::Program& last() const {
     if (entries.empty()) throw GraphError("capture", "nothing has been captured yet: call it first", where);
     return *entries.front().program;
   }
@@ -101,20 +138,45 @@ CaptureCore::CaptureCore(const CaptureOptions& options, const SourceLocation& wh
   impl_->options = options;
   impl_->where = where;
 }
+CaptureCore::CaptureCore(std::vector<KeptProgram> programs) : impl_(std::make_unique<Impl>()) {
+  for (KeptProgram& p : programs) {
+    const program::Graph& g = p.program->graph();
+    std::vector<Type> signature;
+    for (const program::ValueId v : g.arguments()) signature.push_back({g.dtype(v), g.shape(v)});
+    impl_->entries.push_back({std::move(signature), p.recording, false, std::move(p.program)});
+  }
+  impl_->options.programs = impl_->entries.size();
+}
 CaptureCore::~CaptureCore() = default;
 CaptureCore::CaptureCore(CaptureCore&&) noexcept = default;
 CaptureCore& CaptureCore::operator=(CaptureCore&&) noexcept = default;
 
+namespace {
+
+/// Results have no history; what was differentiable before says so when somebody differentiates it.
+template <class Wanted>
+void mark(Tensors& results, const SourceLocation& where, const Wanted& wanted) {
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    TensorImpl& y = results[i].impl();
+    if (y.requires_grad || y.counts.load() != TensorImpl::one_handle || !wanted(i, y)) continue;
+    y.requires_grad = true;
+    y.op = &captured_result();
+    y.where = where;
+  }
+}
+
+}  // namespace
+
 void CaptureCore::call(ErasedFunction function, void* object, const Tensor* arguments, std::size_t count,
                        Tensors& results) {
-  bool direct = recording.tracer != nullptr || recording.check_finite;
-  bool contiguous_arguments = true;
+  const bool traced = recording.tracer != nullptr;
+  bool variables = false, contiguous_arguments = true;
   for (std::size_t i = 0; i < count; ++i) {
     const TensorImpl& x = arguments[i].impl();
-    direct |= recording.enabled && x.requires_grad;
+    variables |= recording.enabled && x.requires_grad;
     contiguous_arguments &= x.contiguous;
   }
-  if (direct) return function(object, arguments, results);
+  if ((traced || variables) && function != nullptr) return function(object, arguments, results);
 
   std::vector<Tensor> copies;
   if (!contiguous_arguments)
@@ -124,39 +186,46 @@ void CaptureCore::call(ErasedFunction function, void* object, const Tensor* argu
   for (;;) {
     {
       const LockIfThreads lock(impl_->mutex);
-      program = impl_->find(function, object, arguments, count).program;
+      program = impl_->find(function, object, arguments, count);
     }
     results.resize(program->graph().outputs().size());
+    if (traced) {
+      program::interpret(program->graph(), in, results.begin());
+      break;
+    }
     if (program->run(in, results.begin())) break;
+    if (function == nullptr)
+      throw GraphError("load_program", "a state has another element type or shape than in the program");
     // A parameter has got another element type since this was recorded.
     const LockIfThreads lock(impl_->mutex);
     impl_->entries.remove_if([&](const Impl::Entry& e) { return e.program == program; });
   }
   if (!recording.enabled) return;
-  for (std::size_t i = 0; i < results.size(); ++i) {
-    TensorImpl& y = results[i].impl();
-    if (!program->differentiable[i] || y.requires_grad) continue;
-    if (y.counts.load() != TensorImpl::one_handle) continue;
-    y.requires_grad = true;
-    y.op = &captured_result();
-    y.where = impl_->where;
-  }
+  mark(results, impl_->where, [&](std::size_t i, const TensorImpl& y) {
+    return program->differentiable[i] || (variables && is_floating(y.dtype));
+  });
 }
 
+std::vector<KeptProgram> CaptureCore::kept() const {
+  std::lock_guard lock(impl_->mutex);
+  std::vector<KeptProgram> list;
+  for (const Impl::Entry& e : impl_->entries)
+    if (!e.checked) list.push_back({e.recording, e.program});
+  return list;
+}
 ProgramListing CaptureCore::listing() const {
   std::lock_guard lock(impl_->mutex);
   const program::Graph& graph = impl_->last().graph();
   return {graph.text(), graph.dot()};
 }
+ProgramStatistics CaptureCore::statistics() const {
+  std::lock_guard lock(impl_->mutex);
+  return impl_->last().statistics();
+}
 std::string CaptureCore::report() const {
   std::lock_guard lock(impl_->mutex);
-  const program::Report& r = impl_->last().report();
-  return fmt::format(
-      "{} operators recorded, {} after the passes, {} steps a run ({} loops), {} bytes of intermediate "
-      "values, "
-      "{} bytes of tiles a thread; {} of at most {} programs kept",
-      r.recorded, r.instructions, r.steps, r.loops, r.arena_bytes, r.frame_bytes, impl_->entries.size(),
-      impl_->options.programs);
+  return fmt::format("{}\n{} of at most {} programs kept", to_string(impl_->last().statistics()),
+                     impl_->entries.size(), impl_->options.programs);
 }
 std::size_t CaptureCore::programs() const {
   std::lock_guard lock(impl_->mutex);

@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "autodiff/program/statistics.hpp"
 #include "autodiff/tensor/tensor.hpp"
 
 namespace wengert {
@@ -43,6 +44,8 @@ std::ostream& operator<<(std::ostream& out, const ProgramListing& listing);
 
 namespace detail {
 
+struct KeptProgram;
+
 /// Calls a function of known type: `count` arguments in, its results out.
 using ErasedFunction = void (*)(void* function, const Tensor* arguments, Tensors& results);
 
@@ -50,13 +53,19 @@ using ErasedFunction = void (*)(void* function, const Tensor* arguments, Tensors
 class CaptureCore {
  public:
   CaptureCore(const CaptureOptions& options, const SourceLocation& where);
+  /// Of programs without the function that they were recorded from.
+  explicit CaptureCore(std::vector<KeptProgram> programs);
   ~CaptureCore();
   CaptureCore(CaptureCore&&) noexcept;
   CaptureCore& operator=(CaptureCore&&) noexcept;
 
+  /// `function` is null when there are only programs.
   void call(ErasedFunction function, void* object, const Tensor* arguments, std::size_t count,
             Tensors& results);
+  /// Those that optimised programs are kept of, the last used first.
+  std::vector<KeptProgram> kept() const;
   ProgramListing listing() const;
+  ProgramStatistics statistics() const;
   std::string report() const;
   std::size_t programs() const;
 
@@ -168,10 +177,14 @@ class Captured {
 
   /// The program of the last call, after the passes. Throws GraphError before the first call.
   ProgramListing graph() const { return core_.listing(); }
-  /// How many instructions were recorded and are left, steps of a run, bytes.
+  /// The program of the last call in numbers: instructions, passes, operations, bytes moved, peak memory.
+  /// Throws GraphError before the first call. Example: step.statistics().flops.
+  ProgramStatistics statistics() const { return core_.statistics(); }
+  /// The same as text, and how many programs are kept.
   std::string report() const { return core_.report(); }
   /// How many programs are kept at the moment.
   std::size_t programs() const { return core_.programs(); }
+  const detail::CaptureCore& core() const { return core_; }
 
  private:
   template <std::size_t... I>
@@ -194,9 +207,12 @@ class Captured {
 /// written down. Random operators draw fresh numbers in every call, the same as f itself would.
 ///
 /// A result is a tensor like any other that nothing changes afterwards. It has no history: differentiate
-/// inside of f, or pass arguments that are variables, for which f itself is run (as it is in a CheckFinite
-/// scope). Within another captured function a call is written down with it. An exception in the middle of a
+/// inside of f, or pass arguments that are variables, for which f itself is run. Within another captured
+/// function a call is written down with it. In a CheckFinite scope another program is recorded, which runs
+/// the operators one by one and checks each, with the errors of eager code. An exception in the middle of a
 /// replay leaves every State as it was. One captured function may be called from several threads.
+///
+/// save_program() and load_program() take a program to another process.
 ///
 /// Throws GraphError when f reads a value (item, printing) that it is only writing down, with the line.
 ///

@@ -176,12 +176,14 @@ Graph simplify(const Graph& g) {
   return std::move(r).finish();
 }
 
-Graph optimise(Graph graph, const CaptureOptions& options) {
+Graph optimise(Graph graph, const CaptureOptions& options, std::vector<PassStatistics>& done) {
   graph.verify("recorded");
   const auto pass = [&](bool wanted, const char* name, Graph (*run)(const Graph&)) {
     if (!wanted) return;
+    const std::size_t before = graph.size();
     graph = run(graph);
     graph.verify(name);
+    done.push_back({name, before, graph.size()});
   };
   pass(options.dead_code, "dead code", remove_dead_code);
   pass(options.fold_constants, "constant folding", fold_constants);

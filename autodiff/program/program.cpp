@@ -2,6 +2,7 @@
 
 #include "autodiff/graph/apply.hpp"
 #include "autodiff/ops/structure.hpp"
+#include "autodiff/program/count.hpp"
 
 namespace wengert::program {
 
@@ -26,16 +27,20 @@ struct Program::Context {
   }
 };
 
-Program::Program(Graph recorded, const CaptureOptions& options) {
-  report_.recorded = recorded.size();
-  graph_ = optimise(std::move(recorded), options);
-  schedule_ = make_schedule(graph_, {.fuse = options.fuse});
+Program::Program(Graph recorded, const CaptureOptions& options)
+    : Program(std::move(recorded), options, false) {}
+
+std::shared_ptr<Program> Program::checked(Graph recorded) {
+  return std::shared_ptr<Program>(new Program(std::move(recorded), no_passes(false), true));
+}
+
+Program::Program(Graph recorded, const CaptureOptions& options, bool checks)
+    : fused_(options.fuse), checks_(checks) {
+  statistics_.recorded = recorded.size();
+  graph_ = optimise(std::move(recorded), options, statistics_.passes);
+  schedule_ = make_schedule(graph_, {.fuse = options.fuse, .as_recorded = checks});
   plan_ = make_plan(graph_, schedule_);
-  report_.instructions = graph_.size();
-  report_.steps = plan_.steps.size();
-  report_.loops = plan_.loops.size();
-  report_.arena_bytes = plan_.arena_bytes;
-  report_.frame_bytes = plan_.frame_bytes;
+  count(graph_, schedule_, plan_, statistics_);
   for (const StateUse& s : graph_.states()) updates_ |= s.after != s.before;
 }
 
@@ -134,6 +139,7 @@ void Program::run_step(Context& context, const PlannedStep& step) {
     call.op.kernel(call, out);
   else
     call.op.body(call, out);
+  if (checks_) detail::check_finite(call, out);
 }
 
 /// Row kernels don't know where their operator was called.

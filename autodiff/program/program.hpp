@@ -5,6 +5,7 @@
 
 #include "autodiff/program/capture.hpp"
 #include "autodiff/program/plan.hpp"
+#include "autodiff/program/statistics.hpp"
 
 namespace wengert::detail {
 
@@ -29,20 +30,24 @@ class LockIfThreads {
 
 namespace wengert::program {
 
-/// What was done, and what a run needs.
-struct Report {
-  std::size_t recorded = 0;      ///< instructions as they were recorded
-  std::size_t instructions = 0;  ///< after the passes
-  std::size_t steps = 0;         ///< kernel calls and loops of a run
-  std::size_t loops = 0;
-  std::size_t arena_bytes = 0;  ///< for intermediate values, allocated once
-  std::size_t frame_bytes = 0;  ///< for tiles, a thread
-};
+/// Options of a program whose graph is taken as it is.
+inline CaptureOptions no_passes(bool fuse) {
+  return {.dead_code = false,
+          .fold_constants = false,
+          .simplify = false,
+          .common_subexpressions = false,
+          .rewrite = false,
+          .fuse = fuse};
+}
 
 /// An optimised graph with everything that is needed to run it again and again.
 class Program {
  public:
   explicit Program(Graph recorded, const CaptureOptions& options = {});
+  /// A program that checks after every operator that finite inputs gave a finite result (CheckFinite). It
+  /// runs them one by one, as they were recorded: the one that is named is the one that eager code would
+  /// name.
+  static std::shared_ptr<Program> checked(Graph recorded);
   ~Program();
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
@@ -56,12 +61,14 @@ class Program {
   const Graph& graph() const { return graph_; }
   const Schedule& schedule() const { return schedule_; }
   const Plan& plan() const { return plan_; }
-  const Report& report() const { return report_; }
+  const ProgramStatistics& statistics() const { return statistics_; }
+  bool fused() const { return fused_; }
 
   std::vector<bool> differentiable;  ///< by output: the recorded function gave it a history
 
  private:
   struct Context;
+  Program(Graph recorded, const CaptureOptions& options, bool checks);
   bool fits() const;
   std::unique_ptr<Context> take();
   void give_back(std::unique_ptr<Context> context);
@@ -75,14 +82,17 @@ class Program {
   Graph graph_;
   Schedule schedule_;
   Plan plan_;
-  Report report_;
+  ProgramStatistics statistics_;
+  bool fused_ = true;
+  bool checks_ = false;
   bool updates_ = false;
   std::mutex running_;  // programs that update states run one at a time
   std::mutex contexts_mutex_;
   std::vector<std::unique_ptr<Context>> contexts_;
 };
 
-/// The passes of `options` in their order, each followed by a check of the graph.
-Graph optimise(Graph graph, const CaptureOptions& options);
+/// The passes of `options` in their order, each followed by a check of the graph. What they did is appended
+/// to `done`.
+Graph optimise(Graph graph, const CaptureOptions& options, std::vector<PassStatistics>& done);
 
 }  // namespace wengert::program

@@ -295,8 +295,9 @@ class Scheduler {
     std::vector<std::uint32_t> order;
     for (std::uint32_t n = 0; n < count; ++n)
       if (s_.forms[n].kind != Kind::view) order.push_back(n);
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::uint32_t a, std::uint32_t b) { return stage_[a] < stage_[b]; });
+    if (!options_.as_recorded)
+      std::stable_sort(order.begin(), order.end(),
+                       [&](std::uint32_t a, std::uint32_t b) { return stage_[a] < stage_[b]; });
     s_.step_of.assign(count, none);
     std::vector<std::uint32_t> step_of_set(count, none);
     for (const std::uint32_t n : order) {

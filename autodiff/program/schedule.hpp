@@ -56,7 +56,8 @@ struct Schedule {
 };
 
 struct ScheduleOptions {
-  bool fuse = true;  ///< chains of elementwise and row operators become loops
+  bool fuse = true;          ///< chains of elementwise and row operators become loops
+  bool as_recorded = false;  ///< without loops: steps in the order of the instructions
 };
 
 /// Groups the instructions of a graph into steps. Each gets the earliest stage at which its inputs are there;

@@ -34,6 +34,15 @@ AdamW::AdamW(Parameters parameters, const AdamWOptions& options, SourceLocation 
             .weight_decay = options.weight_decay},
            true, where) {}
 
+void Adam::add_states(const std::string& prefix, NamedStates& states) const {
+  states.push_back({prefix + "beta1_power", beta1_power_});
+  states.push_back({prefix + "beta2_power", beta2_power_});
+  for (std::size_t i = 0; i < moments_.size(); ++i) {
+    states.push_back({prefix + "m." + std::to_string(i), moments_[i].m});
+    states.push_back({prefix + "v." + std::to_string(i), moments_[i].v});
+  }
+}
+
 void Adam::compute(const Tensors& gradients, const SourceLocation& where) {
   // The corrections of the averages go into two scales, so that the update stays one pass:
   // rate * (m / c1) / (sqrt(v / c2) + e) = rate * sqrt(c2) / c1 * m / (sqrt(v) + e * sqrt(c2)).

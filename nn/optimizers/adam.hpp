@@ -32,6 +32,7 @@ class Adam : public Optimizer {
 
  private:
   void compute(const Tensors& gradients, const SourceLocation& where) override;
+  void add_states(const std::string& prefix, NamedStates& states) const override;
 
   struct Moments {
     State m;

@@ -32,6 +32,15 @@ void Optimizer::set_learning_rate(double rate, SourceLocation where) {
   learning_rate_ = rate;
 }
 
+NamedStates Optimizer::named_states(const std::string& prefix) const {
+  NamedStates states{{prefix + "negative_rate.float32", rate32_},
+                     {prefix + "negative_rate.float64", rate64_}};
+  add_states(prefix, states);
+  return states;
+}
+
+void Optimizer::add_states(const std::string&, NamedStates&) const {}
+
 void Optimizer::fail_option(const char* problem, double value, const SourceLocation& where) const {
   throw ValueError(name_, fmt::format("{}, got {}", problem, value), where);
 }

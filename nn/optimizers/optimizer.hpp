@@ -22,6 +22,10 @@ class Optimizer {
 
   const Parameters& parameters() const { return parameters_; }
   double learning_rate() const { return learning_rate_; }
+  /// Everything that a step reads and changes besides the parameters, under names such as "optimizer.m.0"
+  /// (the moment of parameter 0): what save_program() and load_program() take. When load_program() has filled
+  /// them in, learning_rate() does not know of it: set_learning_rate().
+  NamedStates named_states(const std::string& prefix = "optimizer.") const;
   /// From the next step on. Throws ValueError unless it is finite and at least 0.
   void set_learning_rate(double rate, SourceLocation where = SourceLocation::current());
 
@@ -37,6 +41,8 @@ class Optimizer {
   virtual void compute(const Tensors& gradients, const SourceLocation& where) = 0;
   /// Remembers a new value for a part of the optimizer's own state; step() assigns it with the parameters.
   void keep(const State& state, Tensor value) { kept_.push_back({&state, std::move(value)}); }
+  /// Adds the states of the derived class; names begin with the prefix.
+  virtual void add_states(const std::string& prefix, NamedStates& states) const;
   /// -learning_rate in an element type. A state: a captured step follows set_learning_rate().
   const Tensor& negative_rate(DType dtype) const {
     return (dtype == DType::float64 ? rate64_ : rate32_).value();

@@ -19,6 +19,12 @@ SGD::SGD(Parameters parameters, const SGDOptions& options, SourceLocation where)
   if (options.dampening != 0.0) gain_ = State(scalar(1.0, DType::float64));
 }
 
+void SGD::add_states(const std::string& prefix, NamedStates& states) const {
+  for (std::size_t i = 0; i < velocity_.size(); ++i)
+    states.push_back({prefix + "velocity." + std::to_string(i), velocity_[i]});
+  if (gain_.defined()) states.push_back({prefix + "gain", gain_});
+}
+
 void SGD::compute(const Tensors& gradients, const SourceLocation& where) {
   if (options_.weight_decay == 0.0 && options_.momentum == 0.0) {
     // step() has seen that everything fits: straight to the operator, which is most of a small network's

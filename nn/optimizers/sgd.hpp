@@ -28,6 +28,7 @@ class SGD : public Optimizer {
 
  private:
   void compute(const Tensors& gradients, const SourceLocation& where) override;
+  void add_states(const std::string& prefix, NamedStates& states) const override;
 
   SGDOptions options_;
   std::vector<State> velocity_;  ///< with momentum: zero before the first step

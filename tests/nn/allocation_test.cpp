@@ -3,6 +3,8 @@
 #include <cstddef>
 
 #include "autodiff/autodiff.hpp"
+#include "autodiff/program/program.hpp"
+#include "autodiff/program/trace.hpp"
 #include "nn/nn.hpp"
 
 // A replay allocates nothing: counted in malloc, which this executable brings itself; the sanitizers bring
@@ -10,7 +12,8 @@
 
 namespace {
 thread_local long allocations = 0;
-}
+thread_local std::size_t buffer_bytes = 0;  // of aligned blocks: what buffers of tensors are
+}  // namespace
 
 #if defined(__GLIBC__) && !defined(WENGERT_SANITIZED)
 #define WENGERT_COUNTS_ALLOCATIONS
@@ -35,6 +38,7 @@ void* realloc(void* old, std::size_t bytes) {
 }
 void* aligned_alloc(std::size_t alignment, std::size_t bytes) {
   ++allocations;
+  buffer_bytes += bytes;
   return __libc_memalign(alignment, bytes);
 }
 int posix_memalign(void** out, std::size_t alignment, std::size_t bytes) {
@@ -71,6 +75,40 @@ TEST_CASE("a captured training step allocates nothing") {
   step(slice(x, 0, Slice(0, 10)), slice(y, 0, Slice(0, 10)));
   CHECK(allocations > again);
 #endif
+}
+
+TEST_CASE("a first run allocates the arena, the tiles and the results that the plan said, and nothing else") {
+  random::seed(4);
+  const Tensor x = random::normal({300, 100}), w = random::normal({100, 200});
+  State scale(ones({300, 200}));
+  const nn::Parameter p(random::normal({200, 7}));
+  for (const bool fuse : {true, false}) {
+    program::Trace trace;
+    const Tensor h = tanh(matmul(trace.argument(x), trace.argument(w)) * scale.value());
+    const Tensor loss = sum(square(matmul(h, p.value())));
+    trace.output(h);
+    trace.output(softmax(h, -1));
+    trace.output(gradients(loss, {p.value()})[0]);
+    trace.close();
+    program::Program program(std::move(trace).finish(), {.fuse = fuse});
+    const ProgramStatistics s = program.statistics();
+    CHECK(s.arena_bytes > 300 * 200 * 4);
+    CHECK(s.result_bytes == (2 * 300 * 200 + 200 * 7) * 4);
+    memory::trim();  // buffers come from the system again
+    const Tensor arguments[] = {x, w};
+    Tensors results(3);
+    buffer_bytes = 0;
+    program.run(arguments, results.begin());
+#ifdef WENGERT_COUNTS_ALLOCATIONS
+    // Buffers are rounded up by at most an eighth, and have a header and a vector to spare.
+    CHECK(buffer_bytes >= s.peak_bytes());
+    CHECK(buffer_bytes <= s.peak_bytes() / 8 * 9 + 5 * 512);
+#endif
+    buffer_bytes = 0;
+    results = Tensors(3);
+    program.run(arguments, results.begin());
+    CHECK(buffer_bytes == 0);
+  }
 }
 
 TEST_SUITE_END();

@@ -172,6 +172,51 @@ TEST_CASE("the result of a captured function has no history, and says so") {
   CHECK(gradients(f(x), {x})[0].to_vector<float>() == std::vector<float>{1, 1, 1});
 }
 
+TEST_CASE(
+    "in a CheckFinite scope a program names the operator and line that eager code names, and changes "
+    "nothing") {
+  const nn::Parameter w(ones({3}));
+  nn::Adam adam({w}, {.learning_rate = 0.1});
+  auto f = [&](const Tensor& x) {
+    const Tensor used = log(x) + w.value();
+    const Tensor unused = sqrt(used - 10.0);  // dead code is checked as well, in its place
+    const Tensor loss = sum(square(used / x));
+    adam.step(gradients(loss, {w.value()}));
+    return loss + 0.0 * sum(x) + sum(stop_gradient(unused)) * 0.0;
+  };
+  auto step = capture(f);
+  const Tensor good = tensor({20000.0, 30000.0, 40000.0}), bad = tensor({20000.0, 0.0, 1.0});
+  step(good);
+  const auto states = [&] {
+    std::vector<std::vector<double>> all{cast(w.value(), DType::float64).to_vector<double>()};
+    for (const NamedState& s : adam.named_states())
+      all.push_back(cast(s.state.value(), DType::float64).to_vector<double>());
+    return all;
+  };
+  const auto message = [&](auto& g, const Tensor& x) {
+    CheckFinite scope;
+    try {
+      g(x);
+    } catch (const ValueError& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  const auto before = states();
+  for (const Tensor& x : {bad, good * 0.0, tensor({-1.0, 1.0, 1.0}), tensor({1.0, 1e-38, 1e38})}) {
+    const std::string eager = message(f, x);
+    CHECK(eager.find("capture_test.cpp:") != std::string::npos);
+    CHECK(message(step, x) == eager);
+    CHECK(states() == before);
+  }
+  CHECK(step.programs() == 2);
+  // Without NaN the checked program is a step like any other.
+  const Tensor fine = full({3}, 1e6);
+  CHECK(message(step, fine).empty());
+  CHECK(states() != before);
+  CHECK(step.programs() == 2);
+}
+
 TEST_CASE("captured functions nest") {
   auto inner = capture([](const Tensor& x) { return exp(x) * x; });
   auto outer = capture([&](const Tensor& x0) {

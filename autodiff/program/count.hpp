@@ -1,0 +1,11 @@
+#pragma once
+
+#include "autodiff/program/plan.hpp"
+#include "autodiff/program/statistics.hpp"
+
+namespace wengert::program {
+
+/// Fills in everything but what was recorded and what the passes did.
+void count(const Graph& graph, const Schedule& schedule, const Plan& plan, ProgramStatistics& counts);
+
+}  // namespace wengert::program

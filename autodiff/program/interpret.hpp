@@ -1,0 +1,11 @@
+#pragma once
+
+#include "autodiff/program/graph.hpp"
+
+namespace wengert::program {
+
+/// Calls the operators of a graph one after the other, as eager code, or as a function that is being
+/// captured, would. Nothing is recorded for derivatives. States are updated at the end.
+void interpret(const Graph& graph, const Tensor* arguments, Tensor* results);
+
+}  // namespace wengert::program

@@ -1,0 +1,58 @@
+#include "autodiff/program/loaded_program.hpp"
+
+#include "autodiff/program/program_file.hpp"
+
+namespace wengert {
+
+LoadedProgram::LoadedProgram(std::vector<detail::KeptProgram> programs, NamedStates states)
+    : core_(std::move(programs)), states_(std::move(states)) {}
+
+Tensors LoadedProgram::operator()(const Tensors& arguments) const {
+  Tensors results;
+  core_.call(nullptr, nullptr, arguments.begin(), arguments.size(), results);
+  return results;
+}
+
+const State& LoadedProgram::state(const std::string& name, SourceLocation where) const {
+  std::string known;
+  for (const NamedState& s : states_) {
+    if (s.name == name) return s.state;
+    known += (known.empty() ? "" : ", ") + s.name;
+  }
+  throw ValueError("LoadedProgram::state", "there is no state " + name + " among " + known, where);
+}
+
+namespace {
+
+void refuse_while_tracing(const char* function) {
+  if (detail::recording.tracer != nullptr)
+    throw GraphError(function, "called while a function is captured: values are not there yet");
+}
+
+/// Whether the states still have the types that the program was recorded with.
+bool fits(const program::Program& p) {
+  for (const program::StateUse& s : p.graph().states())
+    if (s.slot->value.dtype() != p.graph().dtype(s.before) ||
+        s.slot->value.shape() != p.graph().shape(s.before))
+      return false;
+  return true;
+}
+
+}  // namespace
+
+void detail::save_program(const CaptureCore& core, const std::string& path,
+                          const std::vector<NamedStates>& names) {
+  refuse_while_tracing("save_program");
+  std::vector<KeptProgram> programs = core.kept();
+  std::erase_if(programs, [](const KeptProgram& p) { return !fits(*p.program); });
+  if (programs.empty()) throw GraphError("save_program", "nothing has been captured yet: call it first");
+  program::write_programs(path, programs, names);
+}
+
+LoadedProgram load_program(const std::string& path, const std::vector<NamedStates>& bind) {
+  refuse_while_tracing("load_program");
+  program::LoadedPrograms loaded = program::read_programs(path, bind);
+  return LoadedProgram(std::move(loaded.programs), std::move(loaded.states));
+}
+
+}  // namespace wengert
