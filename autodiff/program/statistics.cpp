@@ -87,12 +87,14 @@ std::string bytes_text(std::size_t bytes) { return with_unit(static_cast<double>
 std::string to_string(const ProgramStatistics& s) {
   std::string passes;
   for (const PassStatistics& pass : s.passes)
-    passes += fmt::format("{}{} {} -> {}", passes.empty() ? "" : ", ", pass.name, pass.before, pass.after);
+    if (pass.after != pass.before)
+      passes += fmt::format("{}{} {:+}", passes.empty() ? "" : ", ", pass.name,
+                            static_cast<std::int64_t>(pass.after) - static_cast<std::int64_t>(pass.before));
   return fmt::format(
       "{} operators recorded, {} after the passes ({})\n"
       "{} steps a run ({} loops): {}, {} moved\n"
       "peak memory {}: {} of intermediate values, {} of tiles, {} of results, {} of states",
-      s.recorded, s.instructions, passes.empty() ? "none" : passes, s.steps, s.loops,
+      s.recorded, s.instructions, passes.empty() ? "no change" : passes, s.steps, s.loops,
       with_unit(static_cast<double>(s.flops), "flop"), with_unit(static_cast<double>(s.bytes_moved), "B"),
       bytes_text(s.peak_bytes()), bytes_text(s.arena_bytes), bytes_text(s.frame_bytes),
       bytes_text(s.result_bytes), bytes_text(s.new_state_bytes));

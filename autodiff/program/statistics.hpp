@@ -53,7 +53,7 @@ struct ProgramStatistics {
   std::size_t peak_bytes() const { return arena_bytes + frame_bytes + result_bytes + new_state_bytes; }
 };
 
-/// A line each for instructions and passes, for work, and for memory.
+/// A line each for instructions and the passes that changed their number, for work, and for memory.
 std::string to_string(const ProgramStatistics& statistics);
 std::ostream& operator<<(std::ostream& out, const ProgramStatistics& statistics);
 
