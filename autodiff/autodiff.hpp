@@ -10,6 +10,7 @@
 #include "autodiff/graph/print.hpp"
 #include "autodiff/graph/recording.hpp"
 #include "autodiff/graph/state.hpp"
+#include "autodiff/kernels/threads.hpp"
 #include "autodiff/ops/ops.hpp"
 #include "autodiff/program/capture.hpp"
 #include "autodiff/program/loaded_program.hpp"

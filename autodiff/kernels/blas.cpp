@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "autodiff/kernels/workers.hpp"
+
 namespace wengert::kernels {
 namespace {
 
@@ -27,6 +29,66 @@ void gemv(bool t, int rows, int cols, float alpha, const float* a, int lda, cons
 void gemv(bool t, int rows, int cols, double alpha, const double* a, int lda, const double* x, int step_x,
           double beta, double* y, int step_y) {
   cblas_dgemv(CblasRowMajor, transpose(t), rows, cols, alpha, a, lda, x, step_x, beta, y, step_y);
+}
+
+/// A product as pieces of C that are computed side by side. Cut between rows, at multiples of 12, each
+/// element is computed as in the whole product by all kernels that OpenBLAS has for x86; cut between columns
+/// its last bit may change (docs/decisions/threads.md), so that is done only where there are too few rows. A
+/// piece is too large for OpenBLAS's kernels for small products.
+struct Pieces {
+  static constexpr std::int64_t row_unit = 12, column_unit = 16;
+  static constexpr std::int64_t least_rows = 48;
+  static constexpr std::int64_t least_work = std::int64_t(1) << 20;  // m * n * k
+
+  std::int64_t down = 1, across = 1;   // how many
+  std::int64_t rows = 0, columns = 0;  // of one; the last ones are what is left
+
+  Pieces(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t threads) {
+    for (; threads > 1; --threads) {
+      down = std::clamp<std::int64_t>(m / least_rows, 1, threads);
+      while (threads % down != 0) --down;
+      across = threads / down;
+      rows = length(m, down, row_unit);
+      columns = length(n, across, column_unit);
+      const std::int64_t last_rows = m - (down - 1) * rows, last_columns = n - (across - 1) * columns;
+      if (last_rows > 0 && last_columns > 0 &&
+          std::min(rows, last_rows) * std::min(columns, last_columns) * k >= least_work)
+        return;
+    }
+    down = across = 1;
+  }
+
+ private:
+  static std::int64_t length(std::int64_t whole, std::int64_t parts, std::int64_t unit) {
+    if (parts == 1) return whole;
+    return std::max(unit, (whole + parts * unit / 2) / (parts * unit) * unit);
+  }
+};
+
+template <class T>
+void spread(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, T alpha, const T* a,
+            std::int64_t lda, const T* b, std::int64_t ldb, T beta, T* c, std::int64_t ldc) {
+  const auto piece_of = [=](std::int64_t i, std::int64_t j, std::int64_t rows, std::int64_t columns) {
+    gemm(ta, tb, static_cast<int>(rows), static_cast<int>(columns), static_cast<int>(k), alpha,
+         a + (ta ? i : i * lda), static_cast<int>(lda), b + (tb ? j * ldb : j), static_cast<int>(ldb), beta,
+         c + i * ldc + j, static_cast<int>(ldc));
+  };
+  const int threads = blas_is_single() ? num_threads() : 1;
+  if (threads == 1 || m * n * k < 2 * Pieces::least_work) return piece_of(0, 0, m, n);
+  const Pieces pieces(m, n, k, threads);
+  const std::int64_t count = pieces.down * pieces.across;
+  if (count == 1) return piece_of(0, 0, m, n);
+  const auto work = [&](TaskQueue& tasks) {
+    for (std::int64_t t; (t = tasks.take()) >= 0;) {
+      const std::int64_t i = t / pieces.across * pieces.rows, j = t % pieces.across * pieces.columns;
+      const bool last_row = t / pieces.across == pieces.down - 1,
+                 last_column = t % pieces.across == pieces.across - 1;
+      piece_of(i, j, last_row ? m - i : pieces.rows, last_column ? n - j : pieces.columns);
+    }
+  };
+  run_tasks(
+      count, threads, [](void* f, int, TaskQueue& tasks) { (*static_cast<decltype(work)*>(f))(tasks); },
+      const_cast<void*>(static_cast<const void*>(&work)));
 }
 
 template <class T>
@@ -69,8 +131,7 @@ void run(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, T alp
     gemv(!tb, static_cast<int>(b_rows), static_cast<int>(b_cols), alpha, b, static_cast<int>(ldb), a,
          ta ? static_cast<int>(lda) : 1, beta, c, 1);
   else
-    gemm(ta, tb, static_cast<int>(m), static_cast<int>(n), static_cast<int>(k), alpha, a,
-         static_cast<int>(lda), b, static_cast<int>(ldb), beta, c, static_cast<int>(ldc));
+    spread(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
 }  // namespace

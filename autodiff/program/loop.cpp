@@ -52,42 +52,80 @@ void run_fetching(const Loop& loop, std::byte** slots, std::int64_t rows, std::i
 
 std::byte* at(std::byte* const* bases, const Place& place) { return bases[place.buffer] + place.offset; }
 
+std::byte* tile_of(const Stream& s, const LoopThread& thread, std::int64_t row, std::int64_t column) {
+  return at(thread.bases, s.place) + row * s.row_bytes + column * s.column_bytes;
+}
+
+/// A tile with the streams whose last vectors would reach beyond their chunk written into the frame instead.
+struct Guard {
+  const Loop& loop;
+  const LoopThread& thread;
+  std::int64_t row, column, end_row, end_column;  // of the tile; where the next chunk begins
+  std::int64_t rows, columns;
+
+  template <class F>
+  void each(F&& f) const {
+    constexpr std::size_t line = detail::buffer_alignment;
+    for (const Written& w : loop.written) {
+      const Stream& s = loop.streams[w.stream];
+      std::byte* const begin = tile_of(s, thread, row, column);
+      const auto bytes = static_cast<std::size_t>((w.full ? rows * columns : rows) * w.item);
+      if (begin + (bytes + line - 1) / line * line > tile_of(s, thread, end_row, end_column))
+        f(s.slot, begin, thread.frame + w.spare, bytes);
+    }
+  }
+  void run() const {
+    each([&](std::uint32_t slot, const std::byte* tile, std::byte* spare, std::size_t bytes) {
+      std::memcpy(spare, tile, bytes);  // it may be read before it is written
+      thread.slots[slot] = spare;
+    });
+    program::run(loop.body, thread.slots, rows, columns);
+    each([&](std::uint32_t, std::byte* tile, const std::byte* spare, std::size_t bytes) {
+      std::memcpy(tile, spare, bytes);
+    });
+  }
+};
+
 }  // namespace
 
-void run_chunks(const Loop& loop, std::byte* const* bases, std::byte** slots, std::int64_t first,
-                std::int64_t last) {
-  for (const Stream& s : loop.fixed) slots[s.slot] = at(bases, s.place);
-  if (!loop.prologue.empty()) run(loop.prologue, slots, loop.tile_rows, loop.tile_columns);
+void begin_loop(const Loop& loop, const LoopThread& thread) {
+  for (const Stream& s : loop.fixed) thread.slots[s.slot] = at(thread.bases, s.place);
+  if (!loop.prologue.empty()) run(loop.prologue, thread.slots, loop.tile_rows, loop.tile_columns);
+}
+
+void run_chunk(const Loop& loop, const LoopThread& thread, std::int64_t chunk) {
+  std::byte** const slots = thread.slots;
   if (loop.tiles == 1) {
-    for (const Stream& s : loop.streams) slots[s.slot] = at(bases, s.place);
+    for (const Stream& s : loop.streams) slots[s.slot] = at(thread.bases, s.place);
     for (const TileSum& sum : loop.sums) {
-      slots[sum.slot] = at(bases, sum.result);
+      slots[sum.slot] = at(thread.bases, sum.result);
       if (!sum.everything) std::memset(slots[sum.slot], 0, static_cast<std::size_t>(sum.columns * sum.item));
     }
     return run(loop.body, slots, loop.rows, loop.columns);
   }
-  for (std::int64_t chunk = first; chunk < last; ++chunk) {
-    const std::int64_t end = std::min(loop.tiles, (chunk + 1) * loop.chunk_tiles);
+  for (const TileSum& sum : loop.sums)
+    if (!sum.everything)
+      std::memset(at(thread.bases, sum.parts) + chunk * sum.part_bytes, 0,
+                  static_cast<std::size_t>(sum.columns * sum.item));
+  const auto row_of = [&](std::int64_t tile) { return tile / loop.column_tiles * loop.tile_rows; };
+  const auto column_of = [&](std::int64_t tile) { return tile % loop.column_tiles * loop.tile_columns; };
+  const std::int64_t end = std::min(loop.tiles, (chunk + 1) * loop.chunk_tiles);
+  // After the last chunk there is only the room that every buffer has to spare.
+  const std::int64_t guarded = end == loop.tiles ? end : end - loop.guarded_tiles;
+  for (std::int64_t tile = chunk * loop.chunk_tiles; tile < end; ++tile) {
+    const std::int64_t row = row_of(tile), column = column_of(tile);
+    for (const Stream& s : loop.streams) slots[s.slot] = tile_of(s, thread, row, column);
     for (const TileSum& sum : loop.sums)
-      if (!sum.everything)
-        std::memset(at(bases, sum.parts) + chunk * sum.part_bytes, 0,
-                    static_cast<std::size_t>(sum.columns * sum.item));
-    for (std::int64_t tile = chunk * loop.chunk_tiles; tile < end; ++tile) {
-      const std::int64_t row = tile / loop.column_tiles * loop.tile_rows;
-      const std::int64_t column = tile % loop.column_tiles * loop.tile_columns;
-      for (const Stream& s : loop.streams)
-        slots[s.slot] = at(bases, s.place) + row * s.row_bytes + column * s.column_bytes;
-      for (const TileSum& sum : loop.sums)
-        slots[sum.slot] =
-            at(bases, sum.parts) +
-            (sum.everything ? tile * sum.part_bytes : chunk * sum.part_bytes + column * sum.item);
-      const std::int64_t rows = std::min(loop.tile_rows, loop.rows - row);
-      const std::int64_t columns = std::min(loop.tile_columns, loop.columns - column);
-      if (loop.ahead.empty())
-        run(loop.body, slots, rows, columns);
-      else
-        run_fetching(loop, slots, rows, columns);
-    }
+      slots[sum.slot] = at(thread.bases, sum.parts) +
+                        (sum.everything ? tile * sum.part_bytes : chunk * sum.part_bytes + column * sum.item);
+    const std::int64_t rows = std::min(loop.tile_rows, loop.rows - row);
+    const std::int64_t columns = std::min(loop.tile_columns, loop.columns - column);
+    if (tile >= guarded)
+      Guard{loop, thread, row, column, row_of(end), column_of(end), rows, columns}.run();
+    else if (loop.ahead.empty())
+      run(loop.body, slots, rows, columns);
+    else
+      run_fetching(loop, slots, rows, columns);
   }
 }
 

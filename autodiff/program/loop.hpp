@@ -34,6 +34,16 @@ struct Stream {
   std::int64_t column_bytes = 0;
 };
 
+/// A stream that is written. Kernels write whole vectors, beyond the end of the tile: into tiles that come
+/// later, but at the end of a chunk into what another thread computes. Tiles that would do that are written
+/// elsewhere and copied.
+struct Written {
+  std::uint32_t stream = 0;  ///< position in `streams`
+  std::size_t spare = 0;     ///< offset in the frame of room for a tile
+  bool full = false;         ///< otherwise one element a row
+  std::int64_t item = 4;
+};
+
 /// A sum over all rows (or over everything): each tile adds to, or leaves, a part; the parts are added at
 /// the end, in an order that does not depend on the number of threads.
 struct TileSum {
@@ -56,7 +66,10 @@ struct Loop {
   std::int64_t chunk_tiles = 1, chunks = 1;  ///< tiles in a chunk; sums have a part for each
   std::vector<Stream> fixed;                 ///< the same for all tiles
   std::vector<Stream> streams;
-  std::vector<LoopOp> prologue;  ///< once before the first tile
+  std::vector<Written> written;    ///< of the streams: those in which the end of a chunk matters
+  std::int64_t guarded_tiles = 0;  ///< last tiles of a chunk for which that is so
+  bool parallel = false;           ///< chunks may run side by side, and are worth it
+  std::vector<LoopOp> prologue;    ///< once before the first tile
   std::vector<LoopOp> body;
   std::vector<TileSum> sums;
   std::vector<std::uint32_t> ahead;  ///< positions in streams: asked for a tile ahead of their use
@@ -65,10 +78,18 @@ struct Loop {
   std::size_t frame_bytes = 0;
 };
 
-/// Runs the chunks [first, last) of a loop. `slots` is the caller's own table of loop.slots addresses in
-/// which the temporaries are set; `bases` are the addresses of all buffers.
-void run_chunks(const Loop& loop, std::byte* const* bases, std::byte** slots, std::int64_t first,
-                std::int64_t last);
+/// What a thread needs for a loop: the addresses of all buffers, and for itself a table of loop.slots
+/// addresses in which the temporaries are set, and the frame that they lie in.
+struct LoopThread {
+  std::byte* const* bases;
+  std::byte** slots;
+  std::byte* frame;
+};
+
+/// What a thread does before its first chunk of a loop.
+void begin_loop(const Loop& loop, const LoopThread& thread);
+/// One chunk. Several threads may run different chunks of a loop at a time.
+void run_chunk(const Loop& loop, const LoopThread& thread, std::int64_t chunk);
 /// Adds up the parts of the sums, after all chunks.
 void finish_sums(const Loop& loop, std::byte* const* bases);
 

@@ -21,6 +21,8 @@ constexpr std::size_t long_chain = 32;
 /// follows a stream only as long as it is read without a pause.
 constexpr std::size_t fetching_operations = 6;
 constexpr std::int64_t fetched_bytes = 1 << 20;
+/// Elements times operations that are worth a second thread.
+constexpr std::int64_t parallel_work = 1 << 17;
 
 class LoopMaker {
  public:
@@ -39,6 +41,7 @@ class LoopMaker {
       for (std::uint32_t k = 0; k < loop_.streams.size(); ++k)
         if (loop_.streams[k].row_bytes * loop_.rows >= fetched_bytes && loop_.streams[k].column_bytes != 0)
           loop_.ahead.push_back(k);
+    guard_chunks();
     return std::move(loop_);
   }
 
@@ -141,6 +144,22 @@ class LoopMaker {
     return s.slot;
   }
 
+  /// A slot on memory that is written.
+  std::uint32_t written(ValueId v, Moves moves) {
+    const std::uint32_t slot = stream(r_.place(v), moves, item(v));
+    const auto s = std::find_if(loop_.streams.begin(), loop_.streams.end(),
+                                [&](const Stream& moving) { return moving.slot == slot; });
+    if (s == loop_.streams.end()) return slot;  // a single tile
+    const bool full = moves == Moves::full;
+    const bool rows_on_lines = loop_.rows == 1 || loop_.column_tiles == 1 || s->row_bytes % line == 0;
+    if (tile_bytes(full, item(v)) % line != 0 || !rows_on_lines || !(full || loop_.column_tiles == 1))
+      loop_.written.push_back({static_cast<std::uint32_t>(s - loop_.streams.begin()), 0, full, item(v)});
+    return slot;
+  }
+  std::int64_t tile_bytes(bool full, std::int64_t item_bytes) const {
+    return (full ? loop_.tile_rows * loop_.tile_columns : loop_.tile_rows) * item_bytes;
+  }
+
   /// A slot in the frame; `wide` ones hold a tile, the others one element a row.
   std::uint32_t temporary(bool wide) {
     auto& spare = wide ? spare_wide_ : spare_narrow_;
@@ -241,9 +260,8 @@ class LoopMaker {
     if (elementwise && equal_items) free_dead(n, position);
     const bool wide = !column && !form.column_result;
     const ValueId out = i.output;
-    const std::uint32_t slot = r_.leaves[out]
-                                   ? stream(r_.place(out), wide ? Moves::full : Moves::column, item(out))
-                                   : temporary(wide);
+    const std::uint32_t slot =
+        r_.leaves[out] ? written(out, wide ? Moves::full : Moves::column) : temporary(wide);
     slot_of_[out] = slot;
     if (!r_.leaves[out]) wide_of_[out] = wide;
     o.op.out = slot;
@@ -321,6 +339,23 @@ class LoopMaker {
       at += static_cast<std::size_t>((elements * item_ + line - 1) / line * line + line);
     }
     loop_.frame_bytes = at;
+  }
+
+  /// Room for the tiles at the end of a chunk, and how many they are: all that end less than a line before
+  /// it.
+  void guard_chunks() {
+    if (loop_.chunks == 1) loop_.written.clear();
+    const std::int64_t narrowest = loop_.columns - (loop_.column_tiles - 1) * loop_.tile_columns;
+    for (Written& w : loop_.written) {
+      const std::int64_t shortest = (w.full ? loop_.tile_rows * narrowest : loop_.tile_rows) * w.item;
+      const std::int64_t tiles = (1 + (line - 1) / shortest) * (w.full ? 1 : loop_.column_tiles);
+      loop_.guarded_tiles = std::min(std::max(loop_.guarded_tiles, tiles), loop_.chunk_tiles);
+      w.spare = loop_.frame_bytes;
+      loop_.frame_bytes +=
+          static_cast<std::size_t>((tile_bytes(w.full, w.item) + line - 1) / line * line + line);
+    }
+    loop_.parallel =
+        loop_.chunks > 1 && total() * static_cast<std::int64_t>(loop_.body.size()) >= parallel_work;
   }
 
   const LoopRequest& r_;

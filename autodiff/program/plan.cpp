@@ -270,6 +270,7 @@ class Planner {
     const Loop& loop = plan_.loops.emplace_back(make_loop(request, plan_));
     plan_.frame_bytes = std::max(plan_.frame_bytes, loop.frame_bytes);
     plan_.most_slots = std::max(plan_.most_slots, loop.slots);
+    plan_.parallel |= loop.parallel;
   }
 
   const Graph& g_;

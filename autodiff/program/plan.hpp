@@ -59,6 +59,7 @@ struct Plan {
   std::size_t arena_bytes = 0;
   std::size_t frame_bytes = 0;
   std::uint32_t most_slots = 0;
+  bool parallel = false;  ///< some loop may run on several threads
 };
 
 Plan make_plan(const Graph& graph, const Schedule& schedule);

@@ -1,6 +1,7 @@
 #include "autodiff/program/program.hpp"
 
 #include "autodiff/graph/apply.hpp"
+#include "autodiff/kernels/workers.hpp"
 #include "autodiff/ops/structure.hpp"
 #include "autodiff/program/count.hpp"
 
@@ -10,20 +11,35 @@ using detail::TensorImpl;
 
 /// What one run at a time works on.
 struct Program::Context {
+  /// What each thread has to itself in a loop.
+  struct Worker {
+    detail::Storage* frame;
+    std::vector<std::vector<std::byte*>> slots;  // by loop
+
+    explicit Worker(const Plan& plan) : frame(detail::allocate_storage(plan.frame_bytes + 64)) {
+      for (const Loop& loop : plan.loops) {
+        std::vector<std::byte*>& own = slots.emplace_back(loop.slots);
+        for (const auto& [slot, offset] : loop.temporaries) own[slot] = frame->bytes() + offset;
+      }
+    }
+    ~Worker() { detail::release_storage(frame); }
+    Worker(const Worker&) = delete;
+    Worker& operator=(const Worker&) = delete;
+  };
+
   detail::Storage* arena = nullptr;
-  detail::Storage* frame = nullptr;
+  std::deque<Worker> workers;                    // the caller's first
+  int threads = 1;                               // of this run
   std::vector<std::byte*> bases;                 // by buffer
   std::deque<TensorImpl> headers;                // by number
   std::vector<std::uint32_t> moving;             // headers on buffers that are elsewhere in every run
   std::vector<std::vector<TensorImpl*>> inputs;  // by call
   std::vector<Call> calls;
-  std::vector<std::vector<std::byte*>> slots;  // by loop
   std::vector<Tensor> fresh;
   std::vector<Tensor> new_states;  // by state; empty where it is changed in place
 
   ~Context() {
     if (arena != nullptr) detail::release_storage(arena);
-    if (frame != nullptr) detail::release_storage(frame);
   }
 };
 
@@ -65,7 +81,6 @@ std::unique_ptr<Program::Context> Program::take() {
   }
   auto c = std::make_unique<Context>();
   c->arena = detail::allocate_storage(plan_.arena_bytes + 64);
-  c->frame = detail::allocate_storage(plan_.frame_bytes + 64);
   for (const Buffer& b : plan_.buffers)
     c->bases.push_back(b.home == Home::arena      ? c->arena->bytes() + b.offset
                        : b.home == Home::constant ? graph_.constants()[b.index].impl().data
@@ -88,10 +103,6 @@ std::unique_ptr<Program::Context> Program::take() {
     const Instruction& i = graph_[call.instruction];
     c->calls.push_back(Call{*i.op, inputs.data(), i.input_count, graph_.attributes(i), i.where});
   }
-  for (const Loop& loop : plan_.loops) {
-    std::vector<std::byte*>& slots = c->slots.emplace_back(loop.slots);
-    for (const auto& [slot, offset] : loop.temporaries) slots[slot] = c->frame->bytes() + offset;
-  }
   c->fresh.resize(plan_.fresh.size());
   c->new_states.resize(graph_.states().size());
   return c;
@@ -113,6 +124,9 @@ bool Program::run(const Tensor* arguments, Tensor* results) {
     std::unique_ptr<Context>& context;
     ~Return() { program.give_back(std::move(context)); }
   } give_back_at_end{*this, context};
+  context->threads = plan_.parallel ? num_threads() : 1;
+  while (context->workers.size() < static_cast<std::size_t>(context->threads))
+    context->workers.emplace_back(plan_);
   prepare(*context, arguments);
   hand_out(*context, arguments, results);
   std::size_t at = 0;
@@ -127,12 +141,7 @@ bool Program::run(const Tensor* arguments, Tensor* results) {
 }
 
 void Program::run_step(Context& context, const PlannedStep& step) {
-  if (step.is_loop) {
-    const Loop& loop = plan_.loops[step.index];
-    run_chunks(loop, context.bases.data(), context.slots[step.index].data(), 0, loop.chunks);
-    finish_sums(loop, context.bases.data());
-    return;
-  }
+  if (step.is_loop) return run_loop(context, step.index);
   const Call& call = context.calls[step.index];
   TensorImpl& out = context.headers[plan_.calls[step.index].output];
   if (call.op.kernel != nullptr)
@@ -140,6 +149,36 @@ void Program::run_step(Context& context, const PlannedStep& step) {
   else
     call.op.body(call, out);
   if (checks_) detail::check_finite(call, out);
+}
+
+void Program::run_loop(Context& context, std::uint32_t number) {
+  struct Job {
+    const Loop& loop;
+    std::uint32_t number;
+    Context& context;
+    LoopThread thread(int worker) const {
+      Context::Worker& own = context.workers[static_cast<std::size_t>(worker)];
+      return {context.bases.data(), own.slots[number].data(), own.frame->bytes()};
+    }
+  } job{plan_.loops[number], number, context};
+  if (context.threads > 1 && job.loop.parallel) {
+    kernels::run_tasks(
+        job.loop.chunks, context.threads,
+        [](void* pointer, int worker, kernels::TaskQueue& tasks) {
+          const Job& shared = *static_cast<const Job*>(pointer);
+          const LoopThread thread = shared.thread(worker);
+          std::int64_t chunk = tasks.take();
+          if (chunk < 0) return;
+          begin_loop(shared.loop, thread);
+          for (; chunk >= 0; chunk = tasks.take()) run_chunk(shared.loop, thread, chunk);
+        },
+        &job);
+  } else {
+    const LoopThread thread = job.thread(0);
+    begin_loop(job.loop, thread);
+    for (std::int64_t chunk = 0; chunk < job.loop.chunks; ++chunk) run_chunk(job.loop, thread, chunk);
+  }
+  finish_sums(job.loop, context.bases.data());
 }
 
 /// Row kernels don't know where their operator was called.

@@ -1,0 +1,243 @@
+#include "autodiff/kernels/workers.hpp"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "autodiff/tensor/error.hpp"
+
+// OpenBLAS has these; another BLAS may not.
+extern "C" {
+[[gnu::weak]] int openblas_get_num_threads();
+[[gnu::weak]] void openblas_set_num_threads(int);
+}
+
+namespace wengert {
+namespace kernels {
+namespace {
+
+constexpr int most_threads = 256;
+
+struct Threads {
+  std::atomic<int> wanted{1};
+  bool blas_is_single = false;
+
+  Threads() {
+    int count = static_cast<int>(std::thread::hardware_concurrency());
+    if (openblas_get_num_threads != nullptr) count = openblas_get_num_threads();
+    wanted = std::clamp(count, 1, most_threads);
+    if (openblas_set_num_threads != nullptr) {
+      openblas_set_num_threads(1);
+      blas_is_single = true;
+    }
+  }
+};
+
+Threads& threads() {
+  static Threads all;
+  return all;
+}
+
+void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#else
+  std::this_thread::yield();
+#endif
+}
+
+/// Waits in the processor while the next job is probably near: waking a thread costs more than a small job.
+template <class Done>
+bool spin_until(const Done& done) {
+  constexpr std::chrono::microseconds limit(100);
+  if (done()) return true;
+  const auto start = std::chrono::steady_clock::now();
+  do {
+    for (int i = 0; i < 32; ++i) {
+      pause();
+      if (done()) return true;
+    }
+  } while (std::chrono::steady_clock::now() - start < limit);
+  return false;
+}
+
+/// Threads that sleep until there is a job. They start when they are first needed and are joined when the
+/// process ends.
+class Pool {
+ public:
+  explicit Pool(Pool* before_fork) : before_fork_(before_fork) {}
+
+  /// False, and nothing done, while there is another job.
+  bool run(std::int64_t count, int threads, WorkerFunction function, void* context) {
+    if (busy_.exchange(true, std::memory_order_acquire)) return false;
+    start(threads - 1);
+    function_ = function;
+    context_ = context;
+    count_ = count;
+    next_.store(0, std::memory_order_relaxed);
+    gate_.store(open | static_cast<std::uint32_t>(threads - 1) << limit_shift, std::memory_order_release);
+    jobs_.fetch_add(1, std::memory_order_release);
+    jobs_.notify_all();
+    work(0);
+    std::uint32_t left = gate_.fetch_and(~open, std::memory_order_acq_rel) & ~open;
+    const auto done = [&] { return ((left = gate_.load(std::memory_order_acquire)) & inside) == 0; };
+    if (!spin_until(done))
+      while (!done()) gate_.wait(left, std::memory_order_acquire);
+    const std::exception_ptr error = std::exchange(error_, nullptr);
+    busy_.store(false, std::memory_order_release);
+    if (error) std::rethrow_exception(error);
+    return true;
+  }
+
+  void stop() {
+    if (busy_.exchange(true, std::memory_order_acquire))
+      return;  // another thread goes on while the process ends
+    stopped_.store(true, std::memory_order_release);
+    jobs_.fetch_add(1, std::memory_order_release);
+    jobs_.notify_all();
+    for (std::thread& t : helpers_) t.join();
+  }
+
+ private:
+  // The gate: whether threads may still join the job, up to which number, and how many are inside.
+  static constexpr std::uint32_t open = 1u << 31;
+  static constexpr int limit_shift = 16;
+  static constexpr std::uint32_t inside = 0xffff;
+
+  void start(int count) {
+    if (static_cast<int>(helpers_.size()) >= count) return;
+    // The program's signals are for its own threads.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    try {
+      while (static_cast<int>(helpers_.size()) < count)
+        helpers_.emplace_back([this, number = static_cast<std::uint32_t>(helpers_.size()) + 1,
+                               seen = jobs_.load(std::memory_order_relaxed)] { serve(number, seen); });
+    } catch (const std::exception&) {
+      // The system has no more: the ones that are there do the work.
+    }
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  }
+
+  void serve(std::uint32_t number, std::uint32_t seen) {
+    for (;;) {
+      const auto called = [&] { return jobs_.load(std::memory_order_acquire) != seen; };
+      if (!spin_until(called)) jobs_.wait(seen, std::memory_order_acquire);
+      seen = jobs_.load(std::memory_order_acquire);
+      if (stopped_.load(std::memory_order_acquire)) return;
+      std::uint32_t gate = gate_.load(std::memory_order_acquire);
+      while ((gate & open) != 0 && number <= (gate & ~open) >> limit_shift) {
+        if (!gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acq_rel)) continue;
+        work(static_cast<int>(number));
+        if ((gate_.fetch_sub(1, std::memory_order_acq_rel) & open) == 0) gate_.notify_one();
+        break;
+      }
+    }
+  }
+
+  void work(int worker) {
+    TaskQueue tasks(next_, count_);
+    try {
+      function_(context_, worker, tasks);
+    } catch (...) {
+      next_.store(count_, std::memory_order_relaxed);
+      const std::lock_guard lock(error_mutex_);
+      if (!error_ || tasks.latest() < error_task_) {
+        error_ = std::current_exception();
+        error_task_ = tasks.latest();
+      }
+    }
+  }
+
+  std::atomic<bool> busy_{false};
+  std::atomic<bool> stopped_{false};
+  std::vector<std::thread> helpers_;  // of the one who is busy
+  WorkerFunction function_ = nullptr;
+  void* context_ = nullptr;
+  std::int64_t count_ = 0;
+  std::mutex error_mutex_;
+  std::exception_ptr error_;
+  std::int64_t error_task_ = 0;
+  [[maybe_unused]] Pool* before_fork_;  // known to leak checkers
+  alignas(64) std::atomic<std::int64_t> next_{0};
+  alignas(64) std::atomic<std::uint32_t> gate_{0};
+  alignas(64) std::atomic<std::uint32_t> jobs_{0};
+};
+
+/// The one pool: made when it is first needed, null again when the process ends.
+class PoolHolder {
+ public:
+  PoolHolder() {
+    pthread_atfork(nullptr, nullptr, [] { holder().forget(); });
+  }
+  ~PoolHolder() {
+    ended_.store(true);
+    if (Pool* pool = pool_.load()) pool->stop();
+  }
+  Pool* get() {
+    if (Pool* pool = pool_.load(std::memory_order_acquire)) return pool;
+    return make();
+  }
+  static PoolHolder& holder() {
+    static PoolHolder all;
+    return all;
+  }
+
+ private:
+  Pool* make() {
+    if (ended_.load()) return nullptr;
+    Pool *fresh = new Pool(abandoned_), *known = nullptr;
+    if (pool_.compare_exchange_strong(known, fresh)) return fresh;
+    delete fresh;
+    return known;
+  }
+  /// In the child of a fork there is only the thread that forked.
+  void forget() { abandoned_ = pool_.exchange(nullptr); }
+
+  std::atomic<Pool*> pool_{nullptr};
+  std::atomic<bool> ended_{false};
+  Pool* abandoned_ = nullptr;
+};
+
+}  // namespace
+
+std::int64_t TaskQueue::take() {
+  const std::int64_t task = next_.fetch_add(1, std::memory_order_relaxed);
+  latest_ = task < count_ ? task : -1;
+  return latest_;
+}
+
+void run_tasks(std::int64_t count, int threads, WorkerFunction function, void* context) {
+  threads = static_cast<int>(std::min<std::int64_t>({threads, count, most_threads}));
+  if (threads > 1)
+    if (Pool* pool = PoolHolder::holder().get();
+        pool != nullptr && pool->run(count, threads, function, context))
+      return;
+  std::atomic<std::int64_t> next{0};
+  TaskQueue tasks(next, count);
+  function(context, 0, tasks);
+}
+
+bool blas_is_single() { return threads().blas_is_single; }
+
+}  // namespace kernels
+
+int num_threads() { return kernels::threads().wanted.load(std::memory_order_relaxed); }
+
+void set_num_threads(int count) {
+  if (count < 1 || count > kernels::most_threads)
+    throw ValueError("set_num_threads", "needs 1 to " + std::to_string(kernels::most_threads) + ", got " +
+                                            std::to_string(count));
+  kernels::threads().wanted.store(count, std::memory_order_relaxed);
+}
+
+}  // namespace wengert

@@ -1,0 +1,237 @@
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cstdlib>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "autodiff/autodiff.hpp"
+#include "autodiff/kernels/workers.hpp"
+#include "autodiff/program/program.hpp"
+
+using namespace wengert;
+
+namespace {
+
+struct Threads {
+  int before = num_threads();
+  explicit Threads(int count) { set_num_threads(count); }
+  ~Threads() { set_num_threads(before); }
+};
+
+std::vector<std::vector<float>> numbers(const Tensors& tensors) {
+  std::vector<std::vector<float>> all;
+  for (const Tensor& t : tensors) all.push_back(cast(t, DType::float32).to_vector<float>());
+  return all;
+}
+
+/// Loops of every kind, large enough to be shared: rows, one element a row, sums over each and over all.
+Tensors focal(const Tensor& x0, const Tensor& bias, const Tensor& labels) {
+  const Tensor x = variable(x0), b = variable(bias);
+  const Tensor log_p = log_softmax(tanh(x + b), -1);
+  const Tensor per_row = take_along_axis(log_p, labels, -1) * square(1.0 - exp(max(log_p, -1)));
+  const Tensor loss = -sum(per_row) + 0.01 * sum(exp(-x * x) * sigmoid(x));
+  const Tensors g = gradients(loss, {x, b});
+  return {loss, per_row, g[0], g[1], x > 0.5};
+}
+
+struct Case {
+  std::int64_t rows, columns;
+};
+
+template <class F>
+void run(std::int64_t count, int threads, F&& task) {
+  kernels::run_tasks(
+      count, threads,
+      [](void* f, int worker, kernels::TaskQueue& tasks) {
+        for (std::int64_t i; (i = tasks.take()) >= 0;)
+          (*static_cast<std::remove_reference_t<F>*>(f))(i, worker);
+      },
+      &task);
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("threads");
+
+TEST_CASE("a captured program gives the same bits on every number of threads") {
+  // Rows that end on cache lines, rows that don't, rows shorter than a line, rows longer than a tile, one
+  // row.
+  for (const auto& [rows, columns] :
+       {Case{3001, 133}, {4096, 64}, {40000, 3}, {70001, 1}, {999, 1001}, {1, 8000}}) {
+    CAPTURE(rows);
+    CAPTURE(columns);
+    const Tensor x = random::normal({rows, columns}), b = random::normal({columns}),
+                 y = random::integers(0, columns, {rows});
+    auto f = capture(focal);
+    const auto expected = [&] {
+      const Threads scope(1);
+      return numbers(f(x, b, y));
+    }();
+    for (const int threads : {2, 3, 7}) {
+      const Threads scope(threads);
+      for (int time = 0; time < 5; ++time) CHECK((numbers(f(x, b, y)) == expected));
+    }
+  }
+}
+
+TEST_CASE("every task of a job runs once, on whichever thread is there") {
+  for (const int threads : {1, 2, 5}) {
+    std::vector<std::atomic<int>> times(1000);
+    for (int round = 0; round < 50; ++round) run(1000, threads, [&](std::int64_t i, int) { ++times[i]; });
+    for (const auto& n : times) CHECK(n == 50);
+  }
+}
+
+TEST_CASE("a task may have tasks: its own thread runs them") {
+  std::atomic<int> inner{0};
+  run(8, 3, [&](std::int64_t, int) {
+    run(4, 3, [&](std::int64_t, int worker) {
+      CHECK(worker == 0);
+      ++inner;
+    });
+  });
+  CHECK(inner == 32);
+}
+
+TEST_CASE("of several exceptions the one of the lowest task arrives, and the next job is a new start") {
+  for (int round = 0; round < 50; ++round) {
+    std::string text;
+    try {
+      run(100, 3, [](std::int64_t i, int) {
+        if (i >= 20) throw std::runtime_error(std::to_string(i));
+      });
+    } catch (const std::runtime_error& e) {
+      text = e.what();
+    }
+    CHECK(text == "20");
+    std::atomic<int> done{0};
+    run(10, 3, [&](std::int64_t, int) { ++done; });
+    CHECK(done == 10);
+  }
+}
+
+TEST_CASE("an error on another thread arrives at the caller, with its line, and states stay as they were") {
+  const Threads scope(3);
+  State weight{random::normal({3000, 133})};
+  const Tensor good = random::integers(0, 133, {3000});
+  const Tensor bad = where(arange(3000) == 2999, 133, good);
+  auto step = capture([&](const Tensor& labels) {
+    const Tensor w = weight.value();
+    const Tensor loss = sum(take_along_axis(exp(w), labels, -1) * 2.0);
+    weight.set(w * 0.5);
+    return loss;
+  });
+  step(good);
+  const auto before = numbers({weight.value()});
+  CHECK_THROWS_WITH_AS(step(bad), doctest::Contains("threads_test.cpp"), IndexError);
+  CHECK((numbers({weight.value()}) == before));
+  step(good);
+  CHECK((numbers({weight.value()}) != before));
+}
+
+TEST_CASE("matrix products with 48 rows a thread give the same bits on every number of threads") {
+  for (const bool ta : {false, true})
+    for (const bool tb : {false, true})
+      for (const auto& [m, n, k] : {std::array<std::int64_t, 3>{128, 512, 784},
+                                    {512, 512, 128},
+                                    {257, 301, 403},
+                                    {40, 3000, 65},
+                                    {1000, 70, 120},
+                                    {2000, 16, 301}})
+        for (const DType dtype : {DType::float32, DType::float64}) {
+          CAPTURE(m);
+          CAPTURE(n);
+          const Tensor a = cast(random::normal(ta ? Shape{k, m} : Shape{m, k}), dtype);
+          const Tensor b = cast(random::normal(tb ? Shape{n, k} : Shape{k, n}), dtype);
+          const auto product_bits = [&] {
+            return cast(matmul(ta ? transpose(a) : a, tb ? transpose(b) : b), DType::float64)
+                .to_vector<double>();
+          };
+          const auto expected = [&] {
+            const Threads scope(1);
+            return product_bits();
+          }();
+          for (const int threads : {2, 3, 4, 6}) {
+            if (m < 48 * threads) continue;
+            const Threads scope(threads);
+            CHECK((product_bits() == expected));
+          }
+        }
+}
+
+TEST_CASE("a product is right however many threads there are for its few rows") {
+  for (const auto& [m, n, k] :
+       {std::array<std::int64_t, 3>{2, 5000, 700}, {64, 1280, 784}, {40, 3001, 65}, {95, 401, 300}}) {
+    const Tensor a = random::normal({m, k}), b = random::normal({k, n});
+    const Threads one(1);
+    const Tensor expected = matmul(a, b);
+    for (const int threads : {2, 3, 8, 200}) {
+      const Threads scope(threads);
+      CHECK(max(abs(matmul(a, b) - expected)).item<float>() < 1e-3f);
+    }
+  }
+}
+
+TEST_CASE("programs that run in several threads at once share the workers") {
+  const Threads scope(2);
+  const Tensor x = random::normal({2000, 133}), b = random::normal({133}),
+               y = random::integers(0, 133, {2000});
+  auto f = capture(focal);
+  const float expected = f(x, b, y)[0].item<float>();
+  std::vector<int> wrong(3, 0);
+  std::vector<std::thread> callers;
+  for (std::size_t t = 0; t < wrong.size(); ++t)
+    callers.emplace_back([&, t] {
+      for (int i = 0; i < 5; ++i) wrong[t] += f(x, b, y)[0].item<float>() != expected;
+    });
+  for (std::thread& t : callers) t.join();
+  CHECK((wrong == std::vector<int>(3, 0)));
+}
+
+TEST_CASE("the number of threads may change between two runs of a program") {
+  const Tensor x = random::normal({2000, 133}), b = random::normal({133}),
+               y = random::integers(0, 133, {2000});
+  auto f = capture(focal);
+  std::vector<std::vector<std::vector<float>>> all;
+  for (const int threads : {1, 4, 2, 1, 5}) {
+    const Threads scope(threads);
+    all.push_back(numbers(f(x, b, y)));
+  }
+  for (const auto& one : all) CHECK((one == all[0]));
+}
+
+#ifndef WENGERT_SANITIZED
+TEST_CASE("the child of a fork has workers of its own, and ends like any process") {
+  const Threads scope(3);
+  const Tensor x = random::normal({2000, 133}), b = random::normal({133}),
+               y = random::integers(0, 133, {2000});
+  auto f = capture(focal);
+  const float expected = f(x, b, y)[0].item<float>();
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    std::atomic<int> done{0};
+    run(100, 3, [&](std::int64_t, int) { ++done; });
+    // Leaves through the handlers of exit, where the workers are joined.
+    std::exit(done == 100 && f(x, b, y)[0].item<float>() == expected ? 0 : 1);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  CHECK(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 0);
+  CHECK(f(x, b, y)[0].item<float>() == expected);
+}
+#endif
+
+TEST_CASE("there is at least one thread") {
+  CHECK(num_threads() >= 1);
+  CHECK_THROWS_WITH_AS(set_num_threads(0), doctest::Contains("set_num_threads"), ValueError);
+}
+
+TEST_SUITE_END();
