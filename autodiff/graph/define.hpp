@@ -107,6 +107,8 @@ struct OperatorSpec {
   Rule<JvpRule> jvp = {};
   Rule<Composition> compose = {};
   Rule<RewriteRule> rewrite = {};
+  const OperatorDefinition* accumulating = nullptr;
+  int overwrites = -1;
   Rule<FlopRule> flops = {};  ///< none: it moves numbers and computes nothing
   Rule<SampleRule> samples = {};
   Rule<SampleRule> errors = {};
@@ -144,6 +146,8 @@ inline const OperatorDefinition* define([[maybe_unused]] OperatorSpec spec) {
   op.jvp = std::move(spec.jvp);
   op.compose = std::move(spec.compose);
   op.rewrite = std::move(spec.rewrite);
+  op.accumulating = spec.accumulating;
+  op.overwrites = spec.overwrites;
   op.flops = spec.flops;
   op.samples = std::move(spec.samples);
   op.errors = std::move(spec.errors);

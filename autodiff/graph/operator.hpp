@@ -146,6 +146,11 @@ struct OperatorDefinition {
   JvpRule jvp;
   Composition compose;
   RewriteRule rewrite;
+  /// The operator that adds to something what this one computes: its inputs are this one's, what is added to,
+  /// and a number to scale by; it has this one's attributes.
+  const OperatorDefinition* accumulating = nullptr;
+  /// The kernel may be given the memory of this input for its result; -1: of none.
+  int overwrites = -1;
 
   bool draws = false;  ///< takes numbers from a random generator: every call counts, in its order
 

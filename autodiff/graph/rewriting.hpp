@@ -62,6 +62,10 @@ class Rewriting {
   /// -f(..., x, ...) for f(..., -x, ...): f is odd in input i. Whoever adds or subtracts the result takes the
   /// sign in.
   Value sign_taken_out(int i);
+  /// into + scale * v, where `v` is computed for that alone by an operator that can add to something
+  /// (OperatorDefinition::accumulating); none where it is not, and for small results, whose bits stay those
+  /// of eager code. No scale is 1.
+  Value accumulated(Value into, Value v, Value scale = none);
   /// What is negated in v; none if v is anything else.
   Value negated(Value v) const;
 };

@@ -39,7 +39,8 @@ void arithmetic() {
             const auto a = r.inputs[0], b = r.inputs[1];
             if (const auto x = r.negated(b); x != r.none) return r.make(*subtract_, {a, x});
             if (const auto x = r.negated(a); x != r.none) return r.make(*subtract_, {b, x});
-            return r.none;
+            const auto sum = r.accumulated(a, b);
+            return sum == r.none ? r.accumulated(b, a) : sum;
           },
       .samples = [] { return samples::pairs(); },
       .errors = [] { return samples::pair_errors(); },

@@ -1,10 +1,12 @@
 #include "autodiff/ops/linear.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "autodiff/graph/apply.hpp"
 #include "autodiff/graph/define.hpp"
 #include "autodiff/graph/samples.hpp"
+#include "autodiff/kernels/copy.hpp"
 #include "autodiff/kernels/gemm.hpp"
 #include "autodiff/ops/arithmetic.hpp"
 #include "autodiff/ops/scratch.hpp"
@@ -25,7 +27,7 @@ struct MatmulAttributes {
   }
 };
 
-const OperatorDefinition* matmul_;
+const OperatorDefinition *matmul_, *matmul_add_;
 
 }  // namespace
 
@@ -131,15 +133,16 @@ inline std::int64_t stacked_rows(Factor& a, const Shape& batch, const Strides& s
   return rows;
 }
 
+/// out = scale * (a b) + keep * out.
 template <class T>
-void product(const Call& call, detail::TensorImpl& out) {
+void product(const Call& call, detail::TensorImpl& out, T scale, T keep) {
   if (out.size == 0) return;
   const auto& flags = call.attrs<MatmulAttributes>();
   const Shape &shape_a = call.shape(0), &shape_b = call.shape(1);
   if (shape_a.size() == 2 && shape_b.size() == 2 && call[0].contiguous && call[1].contiguous)
     return kernels::gemm<T>(flags.transpose_a, flags.transpose_b, out.shape[0], out.shape[1],
-                            shape_a[flags.transpose_a ? 0 : 1], T(1), call[0].as<T>(), shape_a[1],
-                            call[1].as<T>(), shape_b[1], T(0), out.as<T>(), out.shape[1]);
+                            shape_a[flags.transpose_a ? 0 : 1], scale, call[0].as<T>(), shape_a[1],
+                            call[1].as<T>(), shape_b[1], keep, out.as<T>(), out.shape[1]);
   Factor a(call[0].shape, call[0].strides, flags.transpose_a, false);
   Factor b(call[1].shape, call[1].strides, flags.transpose_b, true);
   const Copied<T> copy_a(a.settle() ? nullptr : &call[0]);
@@ -155,8 +158,8 @@ void product(const Call& call, detail::TensorImpl& out) {
   const T* const pa = copy_a ? copy_a.data() : call[0].as<T>();
   const T* const pb = copy_b ? copy_b.data() : call[1].as<T>();
   const auto multiply = [&](std::int64_t rows, const T* x, const T* y, T* z) {
-    kernels::gemm<T>(a.transposed, b.transposed, rows, b.cols, a.cols, T(1), x, a.leading, y, b.leading, T(0),
-                     z, b.cols);
+    kernels::gemm<T>(a.transposed, b.transposed, rows, b.cols, a.cols, scale, x, a.leading, y, b.leading,
+                     keep, z, b.cols);
   };
   if (a.batch.empty() && b.batch.empty()) return multiply(a.rows, pa, pb, out.as<T>());
 
@@ -184,12 +187,23 @@ void product(const Call& call, detail::TensorImpl& out) {
 inline void product_kernel(const Call& call, detail::TensorImpl& out) {
   switch (out.dtype) {
     case DType::float32:
-      return product<float>(call, out);
+      return product<float>(call, out, 1, 0);
     case DType::float64:
-      return product<double>(call, out);
+      return product<double>(call, out, 1, 0);
     default:
-      return product<std::int64_t>(call, out);
+      return product<std::int64_t>(call, out, 1, 0);
   }
+}
+
+template <class T>
+void product_added(const Call& call, detail::TensorImpl& out) {
+  const detail::TensorImpl& c = call[2];
+  if (out.data != c.data || !c.contiguous)  // not in place
+    kernels::copy(out.data, out.strides, c.data, c.strides, c.shape, static_cast<int>(sizeof(T)));
+  product<T>(call, out, *call[3].as<T>(), 1);
+}
+inline void product_added_kernel(const Call& call, detail::TensorImpl& out) {
+  out.dtype == DType::float32 ? product_added<float>(call, out) : product_added<double>(call, out);
 }
 
 // ---------------------------------------------------------------------------------------------- derivatives
@@ -296,6 +310,59 @@ inline void product_kernel(const Call& call, detail::TensorImpl& out) {
 }  // namespace
 
 void linear() {
+  matmul_add_ = define({
+      .name = "matmul_add",
+      .doc = "c + scale * (a b): a product added to something in one pass over it",
+      .contract = "the last bits are those of a sum that begins with c",
+      .inputs = 4,
+      .attributes = attributes_of<MatmulAttributes>,
+      .infer =
+          [](const Call& call) {
+            const Meta meta = product_meta(call);
+            if (!is_floating(meta.dtype)) detail::fail_dtypes(call, "takes float32 and float64");
+            if (call.dtype(2) != meta.dtype || call.dtype(3) != meta.dtype)
+              detail::fail_dtypes(call, "the element types differ");
+            if (call.shape(2) != meta.shape) detail::fail_shapes(call, "c does not have the product's shape");
+            if (call.shape(3).elements() != 1) detail::fail_shapes(call, "the scale is no number");
+            return meta;
+          },
+      .kernel = product_added_kernel,
+      .reads = reads_inputs(0, 1, 2, 3),
+      .compose =
+          [](const Call& call) {
+            const Tensor ab = apply_op(*matmul_, {call.input(0), call.input(1)}, call.attributes, call.where);
+            const Tensor scale = reshape(call.input(3), {}, call.where);
+            return add(Operand(call.input(2), call.where), wengert::multiply(Operand(ab, call.where), scale));
+          },
+      .overwrites = 2,
+      .flops = [](const Call& call,
+                  const Shape& result) { return matmul_->flops(call, result) + 2 * result.elements(); },
+      .samples =
+          [] {
+            Samples list;
+            const Samples factors = products();
+            for (const Sample& s : factors.list()) {
+              MatmulAttributes flags;
+              std::memcpy(&flags, s.attribute_data(), sizeof flags);
+              const Shape shape = apply_op(*matmul_, s.inputs, &flags, {}).shape();
+              list.with({s.inputs[0], s.inputs[1], samples::values(shape, 40), samples::values({}, 41)},
+                        flags);
+            }
+            return list;
+          },
+      .errors =
+          [] {
+            constexpr MatmulAttributes plain{false, false};
+            const auto v = samples::values;
+            return Samples()
+                .with({v({2, 3}, 0), v({3, 4}, 1), v({4, 2}, 2), v({}, 3)}, plain)
+                .fails_with("c does not have the product's shape")
+                .with({v({2, 3}, 0), v({3, 4}, 1), v({2, 4}, 2), v({2}, 3)}, plain)
+                .fails_with("the scale is no number")
+                .with({v({2, 3}, 0), v({2, 4}, 1), v({2, 4}, 2), v({}, 3)}, plain)
+                .fails_with("inner dimensions differ");
+          },
+  });
   matmul_ = define({
       .name = "matmul",
       .doc = "a b, the matrix product",
@@ -315,6 +382,7 @@ void linear() {
             const Tensor right = with(call.input(0), t[1]);
             return t[0].defined() ? add(Operand(with(t[0], call.input(1)), call.where), right) : right;
           },
+      .accumulating = matmul_add_,
       .flops = product_flops,
       .samples = [] { return products(); },
       .errors = [] { return product_errors(); },

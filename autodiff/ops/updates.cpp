@@ -64,6 +64,7 @@ void updates() {
       .derivatives = {[](auto, auto, auto, auto) { return 1.0; },
                       [](auto, auto, auto scale, auto) { return scale; },
                       [](auto, auto b, auto, auto) { return b; }},
+      .rewrite = [](Rewriting& r) { return r.accumulated(r.inputs[0], r.inputs[1], r.inputs[2]); },
       .samples = [] { return two_and_scale(); },
       .errors = [] { return samples::triple_errors(); },
   });

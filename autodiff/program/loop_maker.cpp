@@ -101,9 +101,9 @@ class LoopMaker {
       loop_.tile_columns = loop_.columns;
       loop_.tile_rows = std::clamp<std::int64_t>(elements / loop_.columns, 1, loop_.rows);
     }
-    // Tiles that end on cache lines where that is possible.
+    // Tiles that end on cache lines where that is possible; small loops stay whole.
     const std::int64_t unit = line / std::gcd(loop_.columns, line);
-    if (loop_.tile_rows > unit) loop_.tile_rows -= loop_.tile_rows % unit;
+    if (loop_.tile_rows > unit && total() > smallest_tile) loop_.tile_rows -= loop_.tile_rows % unit;
     loop_.column_tiles = (loop_.columns + loop_.tile_columns - 1) / loop_.tile_columns;
     loop_.tiles = (loop_.rows + loop_.tile_rows - 1) / loop_.tile_rows * loop_.column_tiles;
     loop_.chunks = total() >= chunked_elements ? std::min(loop_.tiles, most_chunks) : 1;

@@ -81,11 +81,12 @@ class Planner {
   Planner(const Graph& g, const Schedule& s) : g_(g), s_(s) {}
 
   Plan run() && {
+    inherited_.assign(g_.values().size(), false);
     find_lifetimes();
     find_homes();
     find_in_place();
     for (std::uint32_t step = 0; step < s_.steps.size(); ++step) {
-      for (const std::uint32_t n : s_.steps[step].instructions) place_result(root(g_[n].output));
+      for (const std::uint32_t n : s_.steps[step].instructions) place_result(n);
       if (s_.steps[step].loop)
         add_loop(step);
       else
@@ -93,7 +94,7 @@ class Planner {
       for (const std::uint32_t b : work_space_) release(b);
       work_space_.clear();
       for (const ValueId v : dying_[step])
-        if (plan_.buffer_of[v] != none) release(plan_.buffer_of[v]);
+        if (plan_.buffer_of[v] != none && !inherited_[v]) release(plan_.buffer_of[v]);
     }
     for (std::uint32_t b = 0; b < plan_.buffers.size(); ++b)
       if (plan_.buffers[b].home != Home::arena && plan_.buffers[b].home != Home::constant)
@@ -191,8 +192,12 @@ class Planner {
       const std::uint32_t step = step_of_value(state.after);
       const Form& form = s_.forms[g_.value(state.after).index];
       const Step& s = s_.steps[step];
-      fine[k] = !old_escapes[k] && step >= last_check && s.loop && form.kind == Kind::elementwise &&
-                (!s.structured || s.rows * s.columns <= smallest_tile);
+      const Instruction& writer = g_[g_.value(state.after).index];
+      const bool possible =
+          s.loop ? form.kind == Kind::elementwise && in_any_order(s)
+                 : writer.op->overwrites >= 0 &&
+                       g_.inputs(writer)[static_cast<std::size_t>(writer.op->overwrites)] == state.before;
+      fine[k] = !old_escapes[k] && step >= last_check && possible;
     }
     // Readers of the old value: earlier, or in the same loop not after the writer and element by element.
     for (std::uint32_t n = 0; n < g_.size(); ++n) {
@@ -207,7 +212,8 @@ class Planner {
         const bool together = s_.step_of[n] == step && n <= writer && s_.forms[n].moves[i] == Moves::full &&
                               s_.forms[n].kind == Kind::elementwise &&
                               g_.elements(inputs[i]) == g_.elements(state.after);
-        const bool alone = s_.step_of[n] == step && g_.elements(state.after) == 1;
+        const bool alone = s_.step_of[n] == step && g_.elements(state.after) == 1 && s_.steps[step].loop;
+        if (n == writer && static_cast<int>(i) == g_[n].op->overwrites && !s_.steps[step].loop) continue;
         if (!(s_.step_of[n] < step || together || (alone && n <= writer))) fine[r.index] = false;
       }
     }
@@ -216,8 +222,56 @@ class Planner {
 
   // ----------------------------------------------------------------------------------------------- memory
 
-  void place_result(ValueId v) {
+  /// Whether a loop may write over what it reads: its tiles end on cache lines, or there is one.
+  static bool in_any_order(const Step& s) { return !s.structured || s.rows * s.columns <= smallest_tile; }
+
+  /// An operand of instruction n that dies here and whose memory the result can take over; none if there is
+  /// none.
+  ValueId heritage(std::uint32_t n) const {
+    const Instruction& i = g_[n];
+    const std::uint32_t number = s_.step_of[n];
+    const Step& step = s_.steps[number];
+    const Form& form = s_.forms[n];
+    constexpr std::size_t longest = 256;  // instructions that are looked through
+    if (step.instructions.size() > longest) return none;
+    if (step.loop ? form.kind != Kind::elementwise || !in_any_order(step) : i.op->overwrites < 0) return none;
+    const auto inputs = g_.inputs(i);
+    for (std::size_t k = 0; k < inputs.size(); ++k) {
+      const ValueId x = root(inputs[k]);
+      const std::uint32_t b = plan_.buffer_of[x];
+      if (b == none || plan_.buffers[b].home != Home::arena || inherited_[x] || last_use_[x] != number ||
+          step_of_value(x) == number || s_.layouts[inputs[k]].offset != 0 ||
+          !s_.layouts[inputs[k]].contiguous || g_.bytes(x) != g_.bytes(i.output) ||
+          item_size(g_.dtype(x)) != item_size(g_.dtype(i.output)))
+        continue;
+      if (!step.loop) {
+        if (static_cast<int>(k) != i.op->overwrites) continue;
+        if (std::count_if(inputs.begin(), inputs.end(), [&](ValueId v) { return root(v) == x; }) == 1)
+          return x;
+        continue;
+      }
+      // Everybody else reads it before, element by element.
+      bool fine = true;
+      for (const std::uint32_t m : step.instructions) {
+        const auto theirs = g_.inputs(g_[m]);
+        for (std::size_t q = 0; q < theirs.size(); ++q)
+          if (root(theirs[q]) == x)
+            fine = fine && m <= n && s_.forms[m].kind == Kind::elementwise &&
+                   s_.forms[m].moves[q] == Moves::full;
+      }
+      if (fine) return x;
+    }
+    return none;
+  }
+
+  void place_result(std::uint32_t n) {
+    const ValueId v = root(g_[n].output);
     if (!leaves_[v] || plan_.buffer_of[v] != none) return;
+    if (const ValueId x = heritage(n); x != none) {
+      inherited_[x] = true;
+      plan_.buffer_of[v] = plan_.buffer_of[x];
+      return;
+    }
     plan_.buffer_of[v] = add_buffer(Home::arena, 0, v);
     Buffer& b = plan_.buffers.back();
     b.offset = arena_.take(room(b.bytes));
@@ -280,6 +334,7 @@ class Planner {
   std::vector<std::uint32_t> last_use_;  // by root: the last step that reads it
   std::vector<bool> leaves_;             // by root: needed outside of the loop that computes it
   std::vector<bool> escapes_;            // by root: outlives the run
+  std::vector<bool> inherited_;          // by root: its memory is another value's by now
   std::vector<std::vector<ValueId>> dying_;
   std::vector<std::uint32_t> work_space_;
   std::unordered_map<ValueId, std::uint32_t> header_of_;
