@@ -1,6 +1,7 @@
 #include "autodiff/program/graph.hpp"
 
 #include <cstring>
+#include <functional>
 
 namespace wengert::program {
 namespace {
@@ -63,8 +64,14 @@ ValueId Graph::add(const OperatorDefinition& op, std::span<const ValueId> inputs
   operands_.insert(operands_.end(), inputs.begin(), inputs.end());
   if (op.attributes != nullptr && attributes != nullptr) {
     i.attributes = static_cast<std::uint32_t>(attributes_.size());
+    // They may be those of another instruction, which the growing table moves.
+    const auto* from = static_cast<const std::byte*>(attributes);
+    const bool own = std::less_equal<>()(attributes_.data(), from) &&
+                     std::less<>()(from, attributes_.data() + attributes_.size());
+    const std::ptrdiff_t offset = own ? from - attributes_.data() : 0;
     attributes_.resize(attributes_.size() + (op.attributes->size + 7) / 8 * 8);
-    std::memcpy(attributes_.data() + i.attributes, attributes, op.attributes->size);
+    std::memcpy(attributes_.data() + i.attributes, own ? attributes_.data() + offset : from,
+                op.attributes->size);
   }
   i.output = add_value(dtype, shape, Source::instruction, instructions_.size());
   instructions_.push_back(i);

@@ -113,7 +113,8 @@ class Rewriter final : public Rewriting {
   Value make(const OperatorDefinition& op, std::span<const Value> inputs, const void* attributes) override {
     const Value known = calls_.find(op, inputs, attributes);
     if (known != none) return known;
-    const Value v = r_.to.add(op, inputs, attributes, call->where);
+    const std::vector<Value> own(inputs.begin(), inputs.end());  // they may be another call's, which move
+    const Value v = r_.to.add(op, own, attributes, call->where);
     calls_.remember_last();
     uses_.resize(r_.to.values().size(), 0);
     return v;

@@ -1,0 +1,152 @@
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "autodiff/autodiff.hpp"
+
+using namespace wengert;
+
+namespace {
+
+/// How often a captured function calls an operator, after the passes.
+template <class F>
+int calls(const F& captured, const std::string& op) {
+  const std::string text = captured.graph().text();
+  int count = 0;
+  for (std::size_t at = text.find("= " + op + "("); at != std::string::npos;
+       at = text.find("= " + op + "(", at + 1))
+    ++count;
+  return count;
+}
+
+bool equal_elements(const Tensor& a, const Tensor& b) {
+  return a.shape() == b.shape() && max(abs(a - b)).item<double>() == 0.0;
+}
+
+double largest_difference(const Tensor& a, const Tensor& b) { return max(abs(a - b)).item<double>(); }
+
+}  // namespace
+
+TEST_SUITE_BEGIN("rewriting");
+
+TEST_CASE("neutral elements disappear, where they change neither shape nor element type") {
+  const Tensor one = tensor(1.0, DType::float64), zero = tensor(0.0, DType::float64);
+  const Tensor ones_row = ones({2, 1, 4}, DType::float64);
+  auto f = [&](const Tensor& x) { return Tensors{one * (x * one) / one - zero, x * ones_row}; };
+  const Tensor x = random::normal({3, 4}, 0.0, 1.0, DType::float64);
+  auto g = capture(f);
+  const Tensors got = g(x), expected = f(x);
+  CHECK(equal_elements(got[0], x));
+  CHECK(equal_elements(got[1], expected[1]));
+  CHECK(got[1].shape() == Shape{2, 3, 4});
+  CHECK(calls(g, "multiply") == 1);
+  CHECK(calls(g, "divide") == 0);
+  CHECK(calls(g, "subtract") == 0);
+}
+
+TEST_CASE("signs are taken out of products and into sums, with equal bits") {
+  auto f = [](const Tensor& x, const Tensor& y, const Tensor& z) {
+    return Tensors{x + (-y) * z, (-x) / y - y, -(-x), -x - (-y)};
+  };
+  const Tensor x = random::normal({3, 4}), y = random::normal({3, 4}), z = random::normal({3, 4});
+  auto g = capture(f);
+  const Tensors got = g(x, y, z), expected = f(x, y, z);
+  for (std::size_t i = 0; i < got.size(); ++i) CHECK(equal_elements(got[i], expected[i]));
+  CHECK(calls(g, "negative") <= 2);
+}
+
+TEST_CASE("a sign whose operand is smaller than the product stays where it costs least") {
+  auto f = [](const Tensor& x, const Tensor& c) { return (-c) * x; };
+  const Tensor x = random::normal({8, 8}), c = random::normal({8});
+  auto g = capture(f);
+  CHECK(equal_elements(g(x, c), f(x, c)));
+  CHECK(g.graph().text().find("negative(%1) : float32[8]") != std::string::npos);
+}
+
+TEST_CASE("the derivative of log_softmax uses exponentials that the loss has computed") {
+  auto focal = [](const Tensor& logits) {
+    const Tensor v = variable(logits);
+    const Tensor log_p = log_softmax(v);
+    return gradients(-mean(square(1 - exp(log_p)) * log_p), {v})[0];
+  };
+  const Tensor x = random::normal({6, 9}, 0.0, 1.0, DType::float64);
+  auto g = capture(focal);
+  CHECK(largest_difference(g(x), focal(x)) < 1e-15);
+  CHECK(calls(g, "log_softmax_vjp_from_p") == 1);
+  CHECK(calls(g, "exp") == 1);
+}
+
+TEST_CASE("a mean over leading axes is a sum in the loop of what it adds up") {
+  auto f = [](const Tensor& x) { return Tensors{mean(square(x), 0), mean(tanh(x))}; };
+  const Tensor x = random::normal({32, 7});
+  auto g = capture(f);
+  const Tensors got = g(x), expected = f(x);
+  CHECK(largest_difference(got[0], expected[0]) < 1e-6);
+  CHECK(largest_difference(got[1], expected[1]) < 1e-6);
+  CHECK(calls(g, "mean") == 0);
+  CHECK(g.statistics().steps == g.statistics().loops);
+}
+
+TEST_CASE("products that are added up are accumulated in the product's own pass, from 65,536 elements on") {
+  for (const std::int64_t n : {16, 256}) {
+    auto f = [](const Tensor& a, const Tensor& b) {
+      const Tensor first = matmul(a, b);
+      return tanh(first) + matmul(a, b * 2.0) + first;
+    };
+    const Tensor a = random::normal({n, 24}), b = random::normal({24, n});
+    auto g = capture(f);
+    const Tensor expected = f(a, b);
+    for (int i = 0; i < 2; ++i) {
+      const Tensor got = g(a, b);
+      if (n < 256)
+        CHECK(equal_elements(got, expected));
+      else
+        CHECK(largest_difference(got, expected) < 1e-5);
+    }
+    CHECK(calls(g, "matmul_add") == (n < 256 ? 0 : 1));
+  }
+}
+
+TEST_CASE("an update by a product is written into the state, and tensors taken from it stay") {
+  State w(random::normal({256, 256}));
+  const Tensor start = w.value() + 0.0;
+  const Tensor x = random::normal({8, 256}), y = random::normal({8, 256});
+  auto step = capture(
+      [&](const Tensor& a, const Tensor& b) { w.set(add_scaled(w.value(), matmul(transpose(a), b), -0.5)); });
+  step(x, y);
+  CHECK(step.graph().text().find("matmul_add") != std::string::npos);
+  const Tensor expected = start - 0.5 * matmul(transpose(x), y);
+  CHECK(largest_difference(w.value(), expected) < 1e-5);
+  const Tensor taken = w.value();
+  step(x, y);
+  CHECK(largest_difference(taken, expected) < 1e-5);
+  CHECK(largest_difference(w.value(), expected - 0.5 * matmul(transpose(x), y)) < 2e-5);
+}
+
+TEST_CASE("an update waits for every product that reads the old value") {
+  State w(random::normal({256, 256}));
+  const Tensor start = w.value() + 0.0;
+  const Tensor x = random::normal({8, 256});
+  auto step = capture([&](const Tensor& a) {
+    const Tensor before = w.value();
+    w.set(add_scaled(before, matmul(transpose(a), matmul(a, before)), -0.01));
+    return matmul(a, before);
+  });
+  const Tensor y = step(x);
+  CHECK(largest_difference(y, matmul(x, start)) < 1e-4);
+  CHECK(largest_difference(w.value(), start - 0.01 * matmul(transpose(x), matmul(x, start))) < 1e-4);
+}
+
+TEST_CASE("results take over the memory of operands that die with them") {
+  auto chain = [](Tensor y) {
+    for (int i = 0; i < 8; ++i) y = tanh(matmul(y, y) * 0.01);
+    return y;
+  };
+  const Tensor x = random::normal({64, 64});
+  auto g = capture(chain);
+  CHECK(equal_elements(g(x), chain(x)));
+  // A product and what it is made from; the tanh lies where the product lay.
+  CHECK(g.statistics().arena_bytes <= 2 * (64 * 64 * 4 + 64));
+}
+
+TEST_SUITE_END();
