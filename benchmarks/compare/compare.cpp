@@ -16,19 +16,32 @@ namespace {
 
 using namespace wengert::bench;
 
-std::vector<Competitor> find_competitors(const std::filesystem::path& folder, const Settings& settings) {
+std::vector<Competitor> find_competitors(const std::filesystem::path& folder, const std::string& python,
+                                         const Settings& settings) {
   // With these, glibc keeps freed memory instead of giving it back to the system after every step: the fairer
   // figure for a library that allocates its results anew.
   const std::map<std::string, std::string> kept{{"MALLOC_MMAP_THRESHOLD_", "2000000000"},
                                                 {"MALLOC_TRIM_THRESHOLD_", "8000000000"},
                                                 {"MALLOC_TOP_PAD_", "268435456"}};
-  std::vector<Competitor> all{{"limit", folder / "bench_limit", {}, {}},
-                              {"eager", folder / "bench_eager", {}, {}},
-                              {"replay", folder / "bench_replay", {}, {}},
-                              {"libtorch", folder / "bench_libtorch", {}, {}},
-                              {"libtorch_kept", folder / "bench_libtorch", kept, {}}};
+  std::vector<Competitor> all{{"limit", folder / "bench_limit", {}, {}, {}},
+                              {"eager", folder / "bench_eager", {}, {}, {}},
+                              {"replay", folder / "bench_replay", {}, {}, {}},
+                              {"libtorch", folder / "bench_libtorch", {}, {}, {}},
+                              {"libtorch_kept", folder / "bench_libtorch", kept, {}, {}}};
   std::erase_if(all, [](const Competitor& c) { return !std::filesystem::exists(c.program); });
   for (auto& competitor : all) list_rows(competitor, settings);
+  if (python.empty()) return all;
+  for (const char* name : {"pytorch", "torch_compile", "jax"}) {
+    Competitor competitor{name, python, {}, {WENGERT_BENCH_PYTHON_ROWS, name}, {}};
+    try {
+      list_rows(competitor, settings);
+      all.push_back(competitor);
+    } catch (const std::exception& error) {
+      const std::string text = error.what();  // the last line of Python's message says what is missing
+      const std::size_t end = text.find_last_not_of('\n') + 1, line = text.rfind('\n', end - 1) + 1;
+      fmt::print("note: no {} competitor: {}\n", name, text.substr(line, end - line));
+    }
+  }
   return all;
 }
 
@@ -46,7 +59,7 @@ bool asked_for(const std::string& row, const std::vector<std::string>& wanted) {
 int main(int argc, char** argv) try {
   CLI::App app(
       "Runs the benchmark programs in turns on one core, in a clean environment, and prints one table.");
-  std::string csv_file;
+  std::string csv_file, python;
   std::vector<std::string> wanted;
   std::vector<std::string> only;
   Settings settings;
@@ -63,6 +76,9 @@ int main(int argc, char** argv) try {
                "Processor time instead of the clock's: for a machine that is not idle");
   app.add_flag("--check", check, "Only check that all results agree: one short run each, no table");
   app.add_option("--core", settings.core, "The core to run on")->capture_default_str();
+  app.add_option("--python", python,
+                 "This interpreter runs PyTorch and JAX as well, those of them that it has")
+      ->check(CLI::ExistingFile);
   app.add_option("--only", only, "Only these competitors, e.g. --only limit --only eager");
   app.add_option("workload", wanted, "Rows to run, e.g. W2 W9 W6/64; all without any");
   CLI11_PARSE(app, argc, argv);
@@ -72,7 +88,7 @@ int main(int argc, char** argv) try {
   }
 
   const auto folder = std::filesystem::read_symlink("/proc/self/exe").parent_path();
-  std::vector<Competitor> competitors = find_competitors(folder, settings);
+  std::vector<Competitor> competitors = find_competitors(folder, python, settings);
   if (!only.empty())
     std::erase_if(competitors, [&](const Competitor& c) {
       return std::find(only.begin(), only.end(), c.name) == only.end();

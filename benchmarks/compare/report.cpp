@@ -90,7 +90,12 @@ std::string table(const Figures& figures, const std::vector<std::string>& rows,
                   const std::vector<Competitor>& competitors) {
   std::vector<std::vector<std::string>> cells{{"us per step"}};
   for (const auto& competitor : competitors) cells[0].push_back(competitor.name);
-  for (const char* header : {"ours / limit", "libtorch / ours", "kept / ours"}) cells[0].push_back(header);
+  std::vector<std::string> others;
+  for (const auto& competitor : competitors)
+    if (competitor.name != "limit" && competitor.name != "eager" && competitor.name != "replay")
+      others.push_back(competitor.name);
+  cells[0].push_back("ours / limit");
+  for (const auto& other : others) cells[0].push_back(other + " / ours");
   for (const auto& row : rows) {
     std::vector<std::string> line{row};
     for (const auto& competitor : competitors) {
@@ -99,8 +104,7 @@ std::string table(const Figures& figures, const std::vector<std::string>& rows,
     }
     const Figure* own = ours(figures, row);
     line.push_back(ratio(own, find(figures, row, "limit")));
-    line.push_back(ratio(find(figures, row, "libtorch"), own));
-    line.push_back(ratio(find(figures, row, "libtorch_kept"), own));
+    for (const auto& other : others) line.push_back(ratio(find(figures, row, other), own));
     cells.push_back(line);
   }
   std::vector<std::size_t> widths(cells[0].size());
@@ -142,6 +146,13 @@ std::string notes(const Figures& figures, const std::vector<Competitor>& competi
         text += fmt::format("  {:<14} {:>6.0f} {:>6.1f} % {:>6.1f} %\n", competitor.name, reached,
                             100 * reached / square, 100 * reached / layer);
       }
+  }
+  for (const char* row : {"W4", "W5"}) {
+    if (!figures.contains(row)) continue;
+    text += fmt::format("{} peak memory in MB:\n", row);
+    for (const auto& competitor : competitors)
+      if (const Figure* figure = find(figures, row, competitor.name))
+        text += fmt::format("  {:<14} {:>6.0f}\n", competitor.name, figure->peak_rss_mb());
   }
   bool first = true;
   for (const char* row : {"W6/1", "W6/64"})

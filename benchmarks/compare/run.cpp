@@ -53,6 +53,7 @@ std::string output_of(const Competitor& competitor, std::vector<std::string> arg
   };
   std::unique_ptr<std::FILE, Close> out(std::tmpfile()), err(std::tmpfile());
   if (!out || !err) throw std::runtime_error("cannot create a temporary file");
+  arguments.insert(arguments.begin(), competitor.arguments.begin(), competitor.arguments.end());
   arguments.insert(arguments.begin(), competitor.program.string());
   auto environment = clean_environment(competitor);
   const auto argv = pointers(arguments), envp = pointers(environment);

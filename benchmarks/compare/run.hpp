@@ -12,6 +12,7 @@ struct Competitor {
   std::string name;  ///< as in the CSV file
   std::filesystem::path program;
   std::map<std::string, std::string> environment;  ///< besides the common one
+  std::vector<std::string> arguments;              ///< before Google Benchmark's options
   std::vector<std::string> rows;                   ///< what the program offers
   bool offers(const std::string& row) const;
 };
