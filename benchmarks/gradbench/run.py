@@ -5,9 +5,10 @@
     run.py --programs ... --suite CHECKOUT                          and the suite's own tools on the same inputs
     run.py --programs ... --suite CHECKOUT --write-expected         the small cases that ctest compares with
 
-CHECKOUT is a clone of github.com/gradbench/gradbench. Its C++ tools are built there with its own makefiles, as it
-does itself (nlohmann-json must be installed; adept, codipack, cppad, adol-c where their headers are); its PyTorch and
-JAX tools run where Python has the package. Everything runs on one thread.
+CHECKOUT, or GRADBENCH_SUITE in the environment, is a clone of github.com/gradbench/gradbench. Its C++ tools are built
+there with its own makefiles, as it does itself (nlohmann-json must be installed; adept, codipack, cppad, adol-c where
+the compiler finds their headers: CPATH, LIBRARY_PATH, LD_LIBRARY_PATH and PKG_CONFIG_PATH are passed on); its PyTorch
+and JAX tools run where the interpreter --python has the package. Everything runs in turns, pinned on one core.
 """
 
 import argparse
@@ -63,15 +64,17 @@ class Tool:
 
     def __init__(self, name, command, env):
         self.name, self.command, self.env = name, command, env
+        self.given_up = set()  # took too long
 
     def run(self, eval_name, function, path, timeout):
         command = self.command(eval_name)
-        if command is None:
+        if command is None or (eval_name, function, path) in self.given_up:
             return None
         try:
             done = subprocess.run([*command, path, function], capture_output=True, text=True, env=self.env,
                                   timeout=timeout)
         except subprocess.TimeoutExpired:
+            self.given_up.add((eval_name, function, path))
             return None
         if done.returncode != 0:
             if self.name == "wengert":
@@ -98,10 +101,10 @@ def cpp_tool(name, suite, shim):
     return Tool(name, command, environment())
 
 
-def python_tool(name, suite):
+def python_tool(name, suite, python):
     def command(eval_name):
         path = suite / "python/gradbench/gradbench/tools" / name / f"{eval_name}.py"
-        return [sys.executable, "-c", PYTHON_RUNNER, name, eval_name] if path.exists() else None
+        return [python, "-c", PYTHON_RUNNER, name, eval_name] if path.exists() else None
 
     return Tool(name, command, environment(PYTHONPATH=str(suite / "python/gradbench")))
 
@@ -111,9 +114,10 @@ def tools(args, shim):
     if args.suite:
         found += [cpp_tool(name, args.suite, shim) for name in CPP_TOOLS if not args.tools or name in args.tools]
         for name, package in PYTHON_TOOLS.items():
-            there = subprocess.run([sys.executable, "-c", f"import {package}"], capture_output=True).returncode == 0
-            if there and (not args.tools or name in args.tools):
-                found.append(python_tool(name, args.suite))
+            if args.tools and name not in args.tools:
+                continue
+            if subprocess.run([args.python, "-c", f"import {package}"], capture_output=True).returncode == 0:
+                found.append(python_tool(name, args.suite, args.python))
     return found
 
 
@@ -216,8 +220,12 @@ def write_expected(args, ours_and_theirs):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--programs", type=pathlib.Path, required=True, help="folder of our programs")
-    parser.add_argument("--suite", type=pathlib.Path, help="checkout of GradBench")
+    parser.add_argument("--suite", type=pathlib.Path, help="checkout of GradBench (default: GRADBENCH_SUITE)",
+                        default=os.environ.get("GRADBENCH_SUITE"))
     parser.add_argument("--tools", nargs="+", help="only these of the suite's tools")
+    parser.add_argument("--python", default=sys.executable, help="interpreter for the suite's PyTorch and JAX tools")
+    parser.add_argument("--rounds", type=int, default=1, help="how often everything runs, in turns")
+    parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)), help="the core to run on")
     parser.add_argument("--evals", nargs="+", default=list(inputs.FUNCTIONS), choices=list(inputs.FUNCTIONS))
     parser.add_argument("--sizes", choices=list(inputs.SIZES), default="large")
     parser.add_argument("--seconds", type=float, default=0.5, help="least time of a measurement")
@@ -227,6 +235,7 @@ def main():
     args = parser.parse_args()
     args.programs = args.programs.resolve()
     args.suite = args.suite.resolve() if args.suite else None
+    os.sched_setaffinity(0, {args.core})
 
     with tempfile.TemporaryDirectory() as shim:
         (pathlib.Path(shim) / "json.hpp").write_text("#include <nlohmann/json.hpp>\n")
@@ -237,14 +246,45 @@ def main():
     sys.exit(1 if failed else 0)
 
 
+def measure(args, found, name, derivative, data, path):
+    """tool -> times of objective and derivative in microseconds, how far the answers are from the reference."""
+    objective = inputs.FUNCTIONS[name][0]
+    row = {}
+    for number in range(args.rounds):
+        for tool in found[number % len(found):] + found[:number % len(found)]:
+            answers = [tool.run(name, f, path, args.timeout) if f else None for f in (objective, derivative)]
+            if answers[1] is None:
+                continue
+            apart = max(check(name, f, data, a[0]) for f, a in zip((objective, derivative), answers) if a)
+            times = [a[1] if a else None for a in answers]
+            if tool.name in row:
+                old = row[tool.name]
+                times, apart = [min(pair) if pair[0] else None for pair in zip(times, old[:2])], max(apart, old[2])
+            row[tool.name] = *times, apart
+    return row
+
+
+def cell(measured, fastest):
+    if measured is None:
+        return ""
+    objective, derivative, apart = measured
+    digits = ".2f" if derivative < 10 else ",.0f"
+    text = f"{derivative:{digits}}"
+    if objective:
+        text = f"{objective:{digits}} / {text} ({derivative / objective:.1f})"
+    return (f"**{text}**" if fastest else text) + ("" if apart <= TOLERANCE else " WRONG")
+
+
 def compare(args, found):
     failed = []
     if args.csv:
         print("eval,size,tool,function,objective_us,gradient_us,difference", file=args.csv)
-    print("microseconds, fastest run: objective / gradient (ratio); ours checked, a difference of "
-          f"{TOLERANCE:g} fails")
+    print("microseconds, fastest run: objective / gradient (ratio); a difference of "
+          f"{TOLERANCE:g} from the reference is WRONG, and a failure of ours\n")
+    header = ["", *(tool.name for tool in found)]
+    print("| " + " | ".join(header) + " |\n|" + "---|" * len(header), flush=True)
     for name in args.evals:
-        objective, derivatives = inputs.FUNCTIONS[name]
+        derivatives = inputs.FUNCTIONS[name][1]
         for size in inputs.SIZES[args.sizes][name]:
             data = inputs.make(name, size)
             timed = data if name == "hello" else data | {"min_runs": 3, "min_seconds": args.seconds}
@@ -252,24 +292,18 @@ def compare(args, found):
                 json.dump(timed, file)
                 file.flush()
                 for derivative in derivatives.split():
-                    label = f"{name} {derivative if ' ' in derivatives else ''} {inputs.describe(name, size)}"
-                    cells = []
-                    for tool in found:
-                        first = tool.run(name, objective, file.name, args.timeout) if objective else None
-                        second = tool.run(name, derivative, file.name, args.timeout)
-                        if second is None:
-                            continue
-                        apart = max(check(name, f, data, r[0]) for f, r in ((objective, first), (derivative, second)) if r)
-                        if tool.name == "wengert" and not apart <= TOLERANCE:
-                            failed.append(label)
-                        note = "" if apart <= TOLERANCE else " WRONG"
-                        base = f"{first[1]:,.1f} / " if first else ""
-                        ratio = f" ({second[1] / first[1]:.1f})" if first else ""
-                        cells.append(f"{tool.name} {base}{second[1]:,.1f}{ratio}{note}")
-                        if args.csv:
-                            print(name, inputs.describe(name, size), tool.name, derivative, first[1] if first else "",
-                                  second[1], apart, sep=",", file=args.csv)
-                    print(f"{' '.join(label.split()):40} {' | '.join(cells)}", flush=True)
+                    which = derivative if " " in derivatives else ""
+                    label = " ".join(f"{name} {which} {inputs.describe(name, size)}".split())
+                    row = measure(args, found, name, derivative, data, file.name)
+                    if not row["wengert"][2] <= TOLERANCE:
+                        failed.append(label)
+                    fastest = min(row, key=lambda tool: row[tool][1])
+                    cells = [cell(row.get(tool.name), tool.name == fastest) for tool in found]
+                    print(f"| {label} | " + " | ".join(cells) + " |", flush=True)
+                    if args.csv:
+                        for tool, (first, second, apart) in row.items():
+                            print(name, inputs.describe(name, size), tool, derivative, first or "", second, apart,
+                                  sep=",", file=args.csv, flush=True)
     if failed:
         print("failed:", ", ".join(failed))
     return failed

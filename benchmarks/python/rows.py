@@ -98,7 +98,10 @@ def focal(e):
 
 def chain(e, width):
     a, b = np.full(width, -1, np.float32), (1 + np.arange(width) / 128).astype(np.float32)
-    return Derivatives(e, e.gradients(lambda x, a, b: e.sum(e.chain(x, a, b, 100_000)), [normals((width,), 61)], [a, b]))
+
+    def f(x, a, b):
+        return e.sum(e.chain(x, a, b, 100_000))
+    return Derivatives(e, e.gradients(f, [normals((width,), 61)], [a, b]))
 
 
 def formula(e):
@@ -125,7 +128,8 @@ def rows(e):
         "W5": lambda: focal(e),
         "W7": lambda: formula(e),
         "W8": lambda: hessian_vector(e),
-        "W9/log_softmax": lambda: operator(e, lambda x: e.log_softmax(x, -1), [normals(logits, 91)], normals(logits, 92)),
+        "W9/log_softmax": lambda: operator(e, lambda x: e.log_softmax(x, -1), [normals(logits, 91)],
+                                           normals(logits, 92)),
         "W9/matmul": lambda: operator(e, lambda a, b: a @ b, [normals(square, 93), normals(square, 94)],
                                       normals(square, 95)),
         # the bias's gradient only: the other is the cotangent itself
