@@ -96,9 +96,7 @@ struct Results<std::tuple<T...>> {
   static void pack(std::tuple<T...>&& from, Tensors& to) {
     std::apply([&](auto&... t) { (to.push_back(std::move(t)), ...); }, from);
   }
-  static std::tuple<T...> unpack(Tensors& from) {
-    return unpack(from, std::index_sequence_for<T...>{});
-  }
+  static std::tuple<T...> unpack(Tensors& from) { return unpack(from, std::index_sequence_for<T...>{}); }
   template <std::size_t... I>
   static std::tuple<T...> unpack(Tensors& from, std::index_sequence<I...>) {
     return {std::move(from[I])...};

@@ -1,5 +1,6 @@
 #include "autodiff/program/graph.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <functional>
 
@@ -14,29 +15,37 @@ std::size_t hash(const Shape& shape) {
 
 }  // namespace
 
-ValueId Graph::add_value(DType dtype, const Shape& shape, Source source, std::size_t index) {
-  const std::size_t h = hash(shape);
-  std::uint32_t number = none;
-  const auto [first, last] = shape_numbers_.equal_range(h);
-  for (auto at = first; at != last; ++at)
-    if (shapes_[at->second] == shape) number = at->second;
-  if (number == none) {
-    number = static_cast<std::uint32_t>(shapes_.size());
-    shapes_.push_back(shape);
-    shape_numbers_.emplace(h, number);
+std::uint32_t Graph::number_of(const Shape& shape) {
+  if (!values_.empty() && shapes_[values_.back().shape] == shape) return values_.back().shape;
+  if (shape_numbers_.size() < 2 * (shapes_.size() + 1)) {
+    shape_numbers_.assign(std::max<std::size_t>(16, 4 * shape_numbers_.size()), none);
+    for (std::uint32_t n = 0; n < shapes_.size(); ++n) {
+      std::size_t at = hash(shapes_[n]) % shape_numbers_.size();
+      while (shape_numbers_[at] != none) at = (at + 1) % shape_numbers_.size();
+      shape_numbers_[at] = n;
+    }
   }
-  values_.push_back({number, dtype, source, static_cast<std::uint32_t>(index)});
+  std::size_t at = hash(shape) % shape_numbers_.size();
+  for (; shape_numbers_[at] != none; at = (at + 1) % shape_numbers_.size())
+    if (shapes_[shape_numbers_[at]] == shape) return shape_numbers_[at];
+  shape_numbers_[at] = static_cast<std::uint32_t>(shapes_.size());
+  shapes_.push_back(shape);
+  return shape_numbers_[at];
+}
+
+ValueId Graph::add_value(DType dtype, std::uint32_t shape, Source source, std::size_t index) {
+  values_.push_back({shape, dtype, source, static_cast<std::uint32_t>(index)});
   return static_cast<ValueId>(values_.size() - 1);
 }
 
 ValueId Graph::add_argument(DType dtype, const Shape& shape) {
-  const ValueId v = add_value(dtype, shape, Source::argument, arguments_.size());
+  const ValueId v = add_value(dtype, number_of(shape), Source::argument, arguments_.size());
   arguments_.push_back(v);
   return v;
 }
 
 ValueId Graph::add_constant(const Tensor& value) {
-  const ValueId v = add_value(value.dtype(), value.shape(), Source::constant, constants_.size());
+  const ValueId v = add_value(value.dtype(), number_of(value.shape()), Source::constant, constants_.size());
   constants_.push_back(value);
   return v;
 }
@@ -44,7 +53,8 @@ ValueId Graph::add_constant(const Tensor& value) {
 ValueId Graph::add_state(const std::shared_ptr<detail::StateSlot>& slot) {
   const auto [at, fresh] = state_numbers_.try_emplace(slot.get(), states_.size());
   if (!fresh) return states_[at->second].before;
-  const ValueId v = add_value(slot->value.dtype(), slot->value.shape(), Source::state, states_.size());
+  const ValueId v =
+      add_value(slot->value.dtype(), number_of(slot->value.shape()), Source::state, states_.size());
   states_.push_back({slot, v, v});
   return v;
 }
@@ -54,14 +64,15 @@ void Graph::assign(const std::shared_ptr<detail::StateSlot>& slot, ValueId value
   states_[state_numbers_.at(slot.get())].after = value;
 }
 
-ValueId Graph::add(const OperatorDefinition& op, std::span<const ValueId> inputs, const void* attributes,
-                   const SourceLocation& where, DType dtype, const Shape& shape) {
+ValueId Graph::add_instruction(const OperatorDefinition& op, std::span<const ValueId> inputs,
+                               const void* attributes, const SourceLocation& where, DType dtype,
+                               std::uint32_t shape) {
   Instruction i;
   i.op = &op;
   i.where = where;
   i.first_input = static_cast<std::uint32_t>(operands_.size());
   i.input_count = static_cast<std::uint32_t>(inputs.size());
-  operands_.insert(operands_.end(), inputs.begin(), inputs.end());
+  for (const ValueId v : inputs) operands_.push_back(v);
   if (op.attributes != nullptr && attributes != nullptr) {
     i.attributes = static_cast<std::uint32_t>(attributes_.size());
     // They may be those of another instruction, which the growing table moves.
@@ -79,9 +90,46 @@ ValueId Graph::add(const OperatorDefinition& op, std::span<const ValueId> inputs
 }
 
 ValueId Graph::add(const OperatorDefinition& op, std::span<const ValueId> inputs, const void* attributes,
+                   const SourceLocation& where, DType dtype, const Shape& shape) {
+  return add_instruction(op, inputs, attributes, where, dtype, number_of(shape));
+}
+
+ValueId Graph::add(const OperatorDefinition& op, std::span<const ValueId> inputs, const void* attributes,
                    const SourceLocation& where) {
   const Meta meta = op.infer(describe(op, inputs, attributes, where));
   return add(op, inputs, attributes, where, meta.dtype, meta.shape);
+}
+
+void Graph::shrink_to_fit() {
+  values_.shrink_to_fit();
+  instructions_.shrink_to_fit();
+  operands_.shrink_to_fit();
+  attributes_.shrink_to_fit();
+}
+
+void Graph::begin_like(const Graph& from) {
+  shapes_ = from.shapes_;
+  shape_numbers_ = from.shape_numbers_;
+  values_.reserve(from.values_.size());
+  instructions_.reserve(from.instructions_.size());
+  operands_.reserve(from.operands_.size());
+  attributes_.reserve(from.attributes_.size());
+}
+
+ValueId Graph::copy(const Graph& from, const Instruction& i, std::span<const ValueId> inputs) {
+  const Value& result = from.values_[i.output];
+  return add_instruction(*i.op, inputs, from.attributes(i), i.where, result.dtype, result.shape);
+}
+
+bool Graph::plainly_elementwise(const Instruction& i) const {
+  if (!i.op->elementwise || i.input_count == 0) return false;
+  const Value &out = values_[i.output], &first = values_[operands_[i.first_input]];
+  bool seen = false;  // an input with the shape of the result
+  for (const ValueId v : inputs(i)) {
+    if (values_[v].shape != out.shape && !shapes_[values_[v].shape].empty()) return false;
+    seen |= values_[v].shape == out.shape;
+  }
+  return seen && out.dtype == (i.op->boolean_result ? DType::bool_ : first.dtype);
 }
 
 Call Graph::describe(const OperatorDefinition& op, std::span<const ValueId> inputs, const void* attributes,
@@ -119,11 +167,12 @@ void Graph::verify(const char* after) const {
       if (v >= values_.size() || !known[v]) fail(n, i.op->name + " uses a value before it is computed");
     if (i.output >= values_.size() || known[i.output] || values_[i.output].index != n)
       fail(n, i.op->name + " computes a value that exists already");
+    known[i.output] = true;
+    if (plainly_elementwise(i)) continue;
     const Meta meta = i.op->infer(describe(i));
     if (meta.dtype != dtype(i.output) || meta.shape != shape(i.output))
       fail(n, i.op->name + " is written down as " + wengert::describe(dtype(i.output), shape(i.output)) +
                   ", its shape rule gives " + wengert::describe(meta.dtype, meta.shape));
-    known[i.output] = true;
   }
   const auto check_end = [&](ValueId v, const char* what) {
     if (v >= values_.size() || !known[v]) fail(instructions_.size(), std::string(what) + " is not computed");

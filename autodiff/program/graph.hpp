@@ -88,6 +88,13 @@ class Graph {
               const SourceLocation& where);
   void add_output(ValueId value) { outputs_.push_back(value); }
 
+  /// Gives back room that was made for more.
+  void shrink_to_fit();
+  /// For passes, on an empty graph: takes over the table of shapes of `from` and makes room for as much as it
+  /// has. Then copy() adds one of its instructions with other inputs.
+  void begin_like(const Graph& from);
+  ValueId copy(const Graph& from, const Instruction& i, std::span<const ValueId> inputs);
+
   /// The call of an instruction on headers without bytes, for shape rules and questions that look at shapes
   /// only. The headers are reused by the next call of this function in the thread.
   Call describe(const OperatorDefinition& op, std::span<const ValueId> inputs, const void* attributes,
@@ -104,10 +111,17 @@ class Graph {
   std::string dot() const;
 
  private:
-  ValueId add_value(DType dtype, const Shape& shape, Source source, std::size_t index);
+  ValueId add_value(DType dtype, std::uint32_t shape, Source source, std::size_t index);
+  ValueId add_instruction(const OperatorDefinition& op, std::span<const ValueId> inputs,
+                          const void* attributes, const SourceLocation& where, DType dtype,
+                          std::uint32_t shape);
+  std::uint32_t number_of(const Shape& shape);
+  /// Whether the instruction has the type that the shape rule of elementwise operators gives, as far as that
+  /// can be told by looking at numbers.
+  bool plainly_elementwise(const Instruction& i) const;
 
-  std::vector<Shape> shapes_;
-  std::unordered_multimap<std::size_t, std::uint32_t> shape_numbers_;  // by hash
+  std::vector<Shape> shapes_;                 // each once
+  std::vector<std::uint32_t> shape_numbers_;  // hash table: positions in shapes_, none where it is empty
   std::vector<Value> values_;
   std::vector<Instruction> instructions_;
   std::vector<ValueId> operands_;

@@ -27,7 +27,12 @@ constexpr std::int64_t parallel_work = 1 << 17;
 class LoopMaker {
  public:
   LoopMaker(const LoopRequest& request, Plan& plan)
-      : r_(request), g_(request.graph), s_(request.schedule), step_(request.step), plan_(plan) {}
+      : r_(request),
+        g_(request.graph),
+        s_(request.schedule),
+        step_(request.step),
+        notes_(request.notes),
+        plan_(plan) {}
 
   Loop run() && {
     loop_.rows = step_.rows;
@@ -35,6 +40,7 @@ class LoopMaker {
     look_around();
     choose_tile();
     std::uint32_t position = 0;
+    loop_.body.reserve(step_.instructions.size());
     for (const std::uint32_t n : step_.instructions) add(n, position++);
     place_temporaries();
     if (loop_.body.size() >= fetching_operations)
@@ -42,6 +48,9 @@ class LoopMaker {
         if (loop_.streams[k].row_bytes * loop_.rows >= fetched_bytes && loop_.streams[k].column_bytes != 0)
           loop_.ahead.push_back(k);
     guard_chunks();
+    loop_.streams.shrink_to_fit();
+    loop_.fixed.shrink_to_fit();
+    loop_.temporaries.shrink_to_fit();
     return std::move(loop_);
   }
 
@@ -53,12 +62,11 @@ class LoopMaker {
   }
   std::int64_t total() const { return step_.rows * step_.columns; }
   void look_around() {
-    std::map<ValueId, bool> streams;
-    std::int64_t live = 0, most = 0;
+    std::int64_t streams = 0, live = 0, most = 0;
     std::uint32_t position = 0;
     for (const std::uint32_t n : step_.instructions) {
       for (const ValueId v : g_.inputs(g_[n])) {
-        last_[root(v)] = position;
+        notes_.last[root(v)] = position;
         item_ = std::max(item_, static_cast<std::int64_t>(item_size(g_.dtype(v))));
       }
       item_ = std::max(item_, static_cast<std::int64_t>(item_size(g_.dtype(g_[n].output))));
@@ -71,20 +79,22 @@ class LoopMaker {
       const auto inputs = g_.inputs(g_[n]);
       whole_rows_ |= form.kind == Kind::rowwise;
       for (std::size_t k = 0; k < inputs.size(); ++k) {
-        if (!inside(root(inputs[k])) && form.moves[k] == Moves::full) streams[root(inputs[k])] = true;
+        const ValueId r = root(inputs[k]);
+        if (inside(r) || form.moves[k] != Moves::full || notes_.read_by[r] == r_.step_number) continue;
+        notes_.read_by[r] = r_.step_number;
+        ++streams;
       }
       const ValueId out = g_[n].output;
       if (r_.leaves[out]) {
-        streams[out] = true;
+        ++streams;
       } else {
         most = std::max(most, ++live);
-        const auto last = last_.find(out);
-        ++ends[last == last_.end() ? position : last->second];
+        ++ends[notes_.last[out] == none ? position : notes_.last[out]];
       }
       live -= ends[position++];
     }
     spread_ = total() == 1 && step_.instructions.size() >= long_chain;
-    wide_operands_ = most + static_cast<std::int64_t>(streams.size()) + 1;
+    wide_operands_ = most + streams + 1;
   }
 
   void choose_tile() {
@@ -206,7 +216,7 @@ class LoopMaker {
     const std::int64_t bytes = item(v);
     if (column_op && moves == Moves::full) moves = Moves::column;
     if (inside(r)) {
-      const std::uint32_t slot = slot_of_.at(r);
+      const std::uint32_t slot = notes_.slot[r];
       if (moves == Moves::scalar) return {slot, !spread_};
       if (moves != Moves::column || !elementwise || column_op) return {slot, false};
       return loop_.tile_rows == 1 ? Operand{slot, true} : Operand{expanded(slot, bytes), false};
@@ -262,25 +272,24 @@ class LoopMaker {
     const ValueId out = i.output;
     const std::uint32_t slot =
         r_.leaves[out] ? written(out, wide ? Moves::full : Moves::column) : temporary(wide);
-    slot_of_[out] = slot;
-    if (!r_.leaves[out]) wide_of_[out] = wide;
+    notes_.slot[out] = slot;
+    if (!r_.leaves[out]) notes_.frame[out] = wide ? 2 : 1;
     o.op.out = slot;
     loop_.body.push_back(o);
     if (!(elementwise && equal_items)) free_dead(n, position);
-    if (!last_.contains(out) && !r_.leaves[out]) give_back(out);
+    if (notes_.last[out] == none && !r_.leaves[out]) give_back(out);
   }
 
   void give_back(ValueId v) {
-    const auto at = wide_of_.find(v);
-    if (at == wide_of_.end()) return;
-    (at->second ? spare_wide_ : spare_narrow_).push_back(slot_of_.at(v));
-    expanded_.erase(slot_of_.at(v));
-    wide_of_.erase(at);
+    const std::uint8_t frame = std::exchange(notes_.frame[v], std::uint8_t{0});
+    if (frame == 0) return;
+    (frame == 2 ? spare_wide_ : spare_narrow_).push_back(notes_.slot[v]);
+    if (!expanded_.empty()) expanded_.erase(notes_.slot[v]);
   }
 
   void free_dead(std::uint32_t n, std::uint32_t position) {
     for (const ValueId v : g_.inputs(g_[n]))
-      if (inside(root(v)) && last_.at(root(v)) == position) give_back(root(v));
+      if (inside(root(v)) && notes_.last[root(v)] == position) give_back(root(v));
   }
 
   RowKernel kernel_of(const char* name, DType dtype) const {
@@ -362,17 +371,14 @@ class LoopMaker {
   const Graph& g_;
   const Schedule& s_;
   const Step& step_;
+  LoopNotes& notes_;
   Plan& plan_;
   Loop loop_;
 
   bool whole_rows_ = false;
   bool spread_ = false;  // a long chain on one element: numbers fill a register once, not in every operation
   std::int64_t item_ = 1, wide_operands_ = 1;
-  std::unordered_map<ValueId, std::uint32_t> last_;  // by root: position of the last reader
-
   std::map<std::tuple<std::uint32_t, std::int64_t, Moves>, std::uint32_t> streams_;  // by place
-  std::unordered_map<ValueId, std::uint32_t> slot_of_;
-  std::unordered_map<ValueId, bool> wide_of_;  // of the values that live in the frame
   std::unordered_map<std::uint32_t, std::uint32_t> expanded_;
   std::vector<std::uint32_t> spare_wide_, spare_narrow_;
   std::vector<std::pair<std::uint32_t, bool>> temporaries_;

@@ -9,13 +9,25 @@ namespace wengert::program {
 /// Every tile has at least this many elements, or all.
 inline constexpr std::int64_t smallest_tile = 256;
 
+/// Notes about values, by root: one set for all loops of a program, because each value is computed by one of
+/// them.
+struct LoopNotes {
+  explicit LoopNotes(std::size_t values)
+      : last(values, none), read_by(values, none), slot(values, none), frame(values, 0) {}
+  std::vector<std::uint32_t> last;     ///< position of the last reader in the loop that computes it
+  std::vector<std::uint32_t> read_by;  ///< the last loop that reads it as a stream
+  std::vector<std::uint32_t> slot;
+  std::vector<std::uint8_t> frame;  ///< it lives in the frame: 1 an element a row, 2 a tile
+};
+
 /// What a loop is made from.
 struct LoopRequest {
   const Graph& graph;
   const Schedule& schedule;
   const Step& step;
   std::uint32_t step_number;
-  const std::vector<bool>& leaves;               ///< by root: needed outside of the loop
+  const std::vector<bool>& leaves;  ///< by root: needed outside of the loop
+  LoopNotes& notes;
   std::function<Place(ValueId)> place;           ///< of values in memory
   std::function<Place(std::size_t)> work_space;  ///< for the time of the loop
 };

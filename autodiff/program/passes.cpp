@@ -11,6 +11,7 @@
 namespace wengert::program {
 
 Rewrite::Rewrite(const Graph& from) : from_(from), map_(from.values().size(), none) {
+  to.begin_like(from);
   for (ValueId v = 0; v < from.values().size(); ++v) {
     const Value& value = from.value(v);
     switch (value.source) {
@@ -32,8 +33,7 @@ Rewrite::Rewrite(const Graph& from) : from_(from), map_(from.values().size(), no
 ValueId Rewrite::copy(const Instruction& i) {
   inputs_.clear();
   for (const ValueId v : from_.inputs(i)) inputs_.push_back(map_[v]);
-  return map_[i.output] = to.add(*i.op, inputs_, from_.attributes(i), i.where, from_.dtype(i.output),
-                                 from_.shape(i.output));
+  return map_[i.output] = to.copy(from_, i, inputs_);
 }
 
 Graph Rewrite::finish() && {
@@ -43,7 +43,12 @@ Graph Rewrite::finish() && {
   return std::move(to);
 }
 
-Graph remove_dead_code(const Graph& g) {
+Changed Rewrite::finish_if_changed() && {
+  if (!changed_) return {};
+  return std::move(*this).finish();
+}
+
+Changed remove_dead_code(const Graph& g) {
   std::vector<bool> needed(g.values().size(), false);
   for (const ValueId v : g.outputs()) needed[v] = true;
   for (const StateUse& s : g.states())
@@ -54,8 +59,13 @@ Graph remove_dead_code(const Graph& g) {
     if (!needed[i.output]) continue;
     for (const ValueId v : g.inputs(i)) needed[v] = true;
   }
+  bool all = true;
+  for (ValueId v = 0; v < needed.size(); ++v)
+    all = all && (needed[v] || g.value(v).source == Source::argument);
+  if (all) return {};
   // Written out, because constants and states that nobody needs go as well.
   Graph to;
+  to.begin_like(g);
   std::vector<ValueId> map(g.values().size(), none);
   for (const ValueId v : g.arguments()) map[v] = to.add_argument(g.dtype(v), g.shape(v));
   for (ValueId v = 0; v < g.values().size(); ++v) {
@@ -70,7 +80,7 @@ Graph remove_dead_code(const Graph& g) {
     if (!needed[i.output]) continue;
     inputs.clear();
     for (const ValueId v : g.inputs(i)) inputs.push_back(map[v]);
-    map[i.output] = to.add(*i.op, inputs, g.attributes(i), i.where, g.dtype(i.output), g.shape(i.output));
+    map[i.output] = to.copy(g, i, inputs);
   }
   for (const ValueId v : g.outputs()) to.add_output(map[v]);
   for (const StateUse& s : g.states())
@@ -78,8 +88,14 @@ Graph remove_dead_code(const Graph& g) {
   return to;
 }
 
-Graph fold_constants(const Graph& g) {
+Changed fold_constants(const Graph& g) {
   constexpr std::int64_t largest = 1 << 14;  // elements: a program stays small
+  const auto from_constants = [&](const Instruction& i) {
+    bool constant = !i.op->draws && i.input_count > 0 && g.elements(i.output) <= largest;
+    for (const ValueId v : g.inputs(i)) constant = constant && g.constant(v) != nullptr;
+    return constant;
+  };
+  if (std::none_of(g.instructions().begin(), g.instructions().end(), from_constants)) return {};
   NoGrad scope;
   Rewrite r(g);
   for (const Instruction& i : g.instructions()) {
@@ -109,14 +125,20 @@ Layout layout_of_view(const Graph& g, const Instruction& i) {
   x.storage = &bytes;
   x.data = bytes.bytes();
   detail::TensorImpl* view = i.op->view(call, {g.dtype(i.output), g.shape(i.output)});
-  const Layout layout{g.inputs(i)[0], view->data - x.data, view->contiguous, view->strides};
+  Layout layout{g.inputs(i)[0], view->contiguous, view->data - x.data, nullptr};
+  if (!view->contiguous) layout.strides = std::make_shared<const Strides>(view->strides);
   x.storage = nullptr;
   x.data = nullptr;
   detail::release(view);
   return layout;
 }
 
-Graph legalise(const Graph& g) {
+Changed legalise(const Graph& g) {
+  const auto of_view = [&](const Instruction& i) {
+    const Instruction* base = i.op->view ? g.producer(g.inputs(i)[0]) : nullptr;
+    return base != nullptr && base->op->view;
+  };
+  if (std::none_of(g.instructions().begin(), g.instructions().end(), of_view)) return {};
   static const OperatorDefinition& contiguous = *find_operator("contiguous");
   std::vector<bool> strided(g.values().size(), false);
   Rewrite r(g);
@@ -134,7 +156,9 @@ Graph legalise(const Graph& g) {
   return std::move(r).finish();
 }
 
-Graph simplify(const Graph& g) {
+Changed simplify(const Graph& g) {
+  const auto view = [](const Instruction& i) { return static_cast<bool>(i.op->view); };
+  if (std::none_of(g.instructions().begin(), g.instructions().end(), view)) return {};
   Rewrite r(g);
   std::vector<ValueId> unbroadcast(g.values().size(), none);  // old views that only repeat: what they repeat
   std::vector<ValueId> inputs;
@@ -148,10 +172,11 @@ Graph simplify(const Graph& g) {
       }
       Shape both;
       if (layout.offset == 0 && broadcast(g.shape(x), g.shape(i.output), both) && both == g.shape(i.output) &&
-          layout.strides == broadcast_strides(g.shape(x), contiguous_strides(g.shape(x)), both))
+          layout.strides_of(both) == broadcast_strides(g.shape(x), contiguous_strides(g.shape(x)), both))
         unbroadcast[i.output] = x;
     }
-    if (!i.op->elementwise) {
+    const auto repeats = [&](ValueId v) { return unbroadcast[v] != none; };
+    if (!i.op->elementwise || std::none_of(g.inputs(i).begin(), g.inputs(i).end(), repeats)) {
       r.copy(i);
       continue;
     }
@@ -173,16 +198,18 @@ Graph simplify(const Graph& g) {
     r.replace(i.output,
               r.to.add(*i.op, inputs, g.attributes(i), i.where, g.dtype(i.output), g.shape(i.output)));
   }
-  return std::move(r).finish();
+  return std::move(r).finish_if_changed();
 }
 
 Graph optimise(Graph graph, const CaptureOptions& options, std::vector<PassStatistics>& done) {
   graph.verify("recorded");
-  const auto pass = [&](bool wanted, const char* name, Graph (*run)(const Graph&)) {
+  const auto pass = [&](bool wanted, const char* name, Changed (*run)(const Graph&)) {
     if (!wanted) return;
     const std::size_t before = graph.size();
-    graph = run(graph);
-    graph.verify(name);
+    if (Changed changed = run(graph)) {
+      graph = *std::move(changed);
+      graph.verify(name);
+    }
     done.push_back({name, before, graph.size()});
   };
   pass(options.dead_code, "dead code", remove_dead_code);

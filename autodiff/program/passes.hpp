@@ -1,22 +1,27 @@
 #pragma once
 
+#include <optional>
+
 #include "autodiff/program/schedule.hpp"
 
 namespace wengert::program {
 
+/// What a pass makes of a graph; nothing where there is nothing to change.
+using Changed = std::optional<Graph>;
+
 /// Drops what no output, no state and no random draw needs.
-Graph remove_dead_code(const Graph& graph);
+Changed remove_dead_code(const Graph& graph);
 /// Computes what depends on constants only, when the result is small.
-Graph fold_constants(const Graph& graph);
+Changed fold_constants(const Graph& graph);
 /// Exact simplifications: views that change nothing disappear, and elementwise operators broadcast by
 /// themselves what was broadcast for them.
-Graph simplify(const Graph& graph);
+Changed simplify(const Graph& graph);
 /// Computes equal calls once.
-Graph share_common(const Graph& graph);
+Changed share_common(const Graph& graph);
 /// Lets the operators' own rules write their calls again (OperatorDefinition::rewrite).
-Graph rewrite(const Graph& graph);
+Changed rewrite(const Graph& graph);
 /// What every program needs to be run: views look at contiguous values.
-Graph legalise(const Graph& graph);
+Changed legalise(const Graph& graph);
 
 /// Where the result of a view lies, seen from its input, which is contiguous.
 Layout layout_of_view(const Graph& graph, const Instruction& view);
@@ -31,13 +36,21 @@ class Rewrite {
   ValueId operator[](ValueId old) const { return map_[old]; }
   /// The old instruction with new inputs.
   ValueId copy(const Instruction& i);
-  void replace(ValueId old, ValueId by) { map_[old] = by; }
+  void replace(ValueId old, ValueId by) {
+    map_[old] = by;
+    changed_ = true;
+  }
+  /// Whether any value was replaced.
+  bool changed() const { return changed_; }
   Graph finish() &&;
+  /// Nothing when no value was replaced.
+  Changed finish_if_changed() &&;
 
   Graph to;
 
  private:
   const Graph& from_;
+  bool changed_ = false;
   std::vector<ValueId> map_;
   std::vector<ValueId> inputs_;
 };

@@ -78,7 +78,7 @@ class Arena {
 
 class Planner {
  public:
-  Planner(const Graph& g, const Schedule& s) : g_(g), s_(s) {}
+  Planner(const Graph& g, const Schedule& s) : g_(g), s_(s), notes_(g.values().size()) {}
 
   Plan run() && {
     inherited_.assign(g_.values().size(), false);
@@ -316,6 +316,7 @@ class Planner {
                               s_.steps[step],
                               step,
                               leaves_,
+                              notes_,
                               [&](ValueId v) { return place(v); },
                               [&](std::size_t bytes) {
                                 return Place{work_space(bytes), 0};
@@ -330,6 +331,7 @@ class Planner {
   const Graph& g_;
   const Schedule& s_;
   Plan plan_;
+  LoopNotes notes_;
   Arena arena_;
   std::vector<std::uint32_t> last_use_;  // by root: the last step that reads it
   std::vector<bool> leaves_;             // by root: needed outside of the loop that computes it

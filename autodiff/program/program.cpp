@@ -54,9 +54,13 @@ Program::Program(Graph recorded, const CaptureOptions& options, bool checks)
     : fused_(options.fuse), checks_(checks) {
   statistics_.recorded = recorded.size();
   graph_ = optimise(std::move(recorded), options, statistics_.passes);
+  graph_.shrink_to_fit();  // before the plan, which points to attributes
   schedule_ = make_schedule(graph_, {.fuse = options.fuse, .as_recorded = checks});
   plan_ = make_plan(graph_, schedule_);
   count(graph_, schedule_, plan_, statistics_);
+  for (const ValueId v : graph_.outputs()) output_layouts_.push_back(schedule_.layout(v));
+  for (const StateUse& s : graph_.states()) state_layouts_.push_back(schedule_.layout(s.after));
+  schedule_.shrink();
   for (const StateUse& s : graph_.states()) updates_ |= s.after != s.before;
 }
 
@@ -88,10 +92,10 @@ std::unique_ptr<Program::Context> Program::take() {
   for (std::uint32_t h = 0; h < plan_.headers.size(); ++h) {
     const Header& header = plan_.headers[h];
     TensorImpl& x = c->headers.emplace_back(graph_.dtype(header.value), graph_.shape(header.value));
-    const Layout& layout = schedule_.layouts[header.value];
+    const Layout layout = schedule_.layout(header.value);
     x.size = x.shape.elements();
     x.contiguous = layout.contiguous;
-    x.strides = layout.contiguous ? contiguous_strides(x.shape) : layout.strides;
+    x.strides = layout.strides_of(x.shape);
     if (c->bases[header.place.buffer] != nullptr)
       x.data = c->bases[header.place.buffer] + header.place.offset;
     else
@@ -249,8 +253,7 @@ void Program::prepare(Context& c, const Tensor* arguments) {
 }
 
 /// A value that outlives the run, as a tensor of its own: a handle, or a view of what holds its bytes.
-Tensor Program::result(Context& c, ValueId v, const Tensor* arguments) const {
-  const Layout& layout = schedule_.layouts[v];
+Tensor Program::result(Context& c, ValueId v, const Layout& layout, const Tensor* arguments) const {
   const Buffer& b = plan_.buffers[plan_.buffer_of[layout.root]];
   Tensor holder;
   switch (b.home) {
@@ -271,22 +274,21 @@ Tensor Program::result(Context& c, ValueId v, const Tensor* arguments) const {
   }
   if (layout.root == v && !holder.requires_grad()) return holder;
   TensorImpl& base = holder.impl();
-  return Tensor::adopt(detail::new_view(
-      base, graph_.shape(v), layout.contiguous ? contiguous_strides(graph_.shape(v)) : layout.strides,
-      layout.offset / static_cast<std::int64_t>(item_size(base.dtype))));
+  return Tensor::adopt(detail::new_view(base, graph_.shape(v), layout.strides_of(graph_.shape(v)),
+                                        layout.offset / static_cast<std::int64_t>(item_size(base.dtype))));
 }
 
 /// The tensors of the results, and of states that take over other values: they see the bytes that the kernels
 /// are about to write. What can fail for want of memory has been done before a state changes in place.
 void Program::hand_out(Context& c, const Tensor* arguments, Tensor* results) {
   for (std::size_t k = 0; k < graph_.outputs().size(); ++k)
-    results[k] = result(c, graph_.outputs()[k], arguments);
+    results[k] = result(c, graph_.outputs()[k], output_layouts_[k], arguments);
   for (std::uint32_t k = 0; k < graph_.states().size(); ++k) {
     const StateUse& state = graph_.states()[k];
     if (state.after == state.before) continue;
-    const Buffer& b = plan_.buffers[plan_.buffer_of[schedule_.layouts[state.after].root]];
+    const Buffer& b = plan_.buffers[plan_.buffer_of[state_layouts_[k].root]];
     if (b.home == Home::new_state && b.index == k) continue;
-    Tensor value = result(c, state.after, arguments);
+    Tensor value = result(c, state.after, state_layouts_[k], arguments);
     TensorImpl& base = value.impl();
     if (state.slot->value.requires_grad()) {
       value = Tensor::adopt(detail::new_view(base, base.shape, base.strides, 0));

@@ -78,10 +78,11 @@ class Program {
   void prepare(Context& context, const Tensor* arguments);
   void hand_out(Context& context, const Tensor* arguments, Tensor* results);
   void commit(Context& context) noexcept;
-  Tensor result(Context& context, ValueId v, const Tensor* arguments) const;
+  Tensor result(Context& context, ValueId v, const Layout& layout, const Tensor* arguments) const;
 
   Graph graph_;
   Schedule schedule_;
+  std::vector<Layout> output_layouts_, state_layouts_;  // by output; of the new values, by state
   Plan plan_;
   ProgramStatistics statistics_;
   bool fused_ = true;

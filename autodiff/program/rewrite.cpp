@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <cstring>
-#include <unordered_map>
 
 #include "autodiff/graph/rewriting.hpp"
 #include "autodiff/ops/structure.hpp"
@@ -9,16 +8,37 @@
 namespace wengert::program {
 namespace {
 
-/// The calls of a graph, to be found again.
+/// Adds up what the members of an attribute struct are.
+class AttributeHash final : public AttributeVisitor {
+ public:
+  std::size_t value = 0;
+
+  void member(const char*, bool& v) override { mix(v); }
+  void member(const char*, std::int64_t& v) override { mix(static_cast<std::size_t>(v)); }
+  void member(const char*, double& v) override { mix(std::hash<double>{}(v)); }
+  void member(const char*, DType& v) override { mix(static_cast<std::size_t>(v)); }
+  void member(const char*, AxisSet& v) override { mix(v.bits); }
+  void member(const char*, Shape& v) override {
+    mix(static_cast<std::size_t>(v.size()));
+    for (const std::int64_t n : v) mix(static_cast<std::size_t>(n));
+  }
+
+ private:
+  void mix(std::size_t v) { value = (value ^ v) * 0x9e3779b97f4a7c15u; }
+};
+
+/// The calls of a graph, to be found again: a hash table of positions.
 class Calls {
  public:
   explicit Calls(const Graph& graph) : g_(graph) {}
 
   /// The result of an equal call, or none.
   ValueId find(const OperatorDefinition& op, std::span<const ValueId> inputs, const void* attributes) const {
-    const auto [first, last] = known_.equal_range(hash(op, inputs));
-    for (auto at = first; at != last; ++at) {
-      const Instruction& other = g_[at->second];
+    if (table_.empty()) return none;
+    const auto h = static_cast<std::uint32_t>(hash(op, inputs, attributes));
+    for (std::size_t at = h & mask(); table_[at].instruction != none; at = (at + 1) & mask()) {
+      if (table_[at].hash != h) continue;
+      const Instruction& other = g_[table_[at].instruction];
       const auto theirs = g_.inputs(other);
       if (other.op == &op && std::equal(inputs.begin(), inputs.end(), theirs.begin(), theirs.end()) &&
           same(op, attributes, g_.attributes(other)))
@@ -28,18 +48,33 @@ class Calls {
   }
   /// Takes in the last instruction.
   void remember_last() {
-    const Instruction& i = g_[g_.size() - 1];
-    if (!i.op->draws) known_.emplace(hash(*i.op, g_.inputs(i)), static_cast<std::uint32_t>(g_.size() - 1));
+    const auto last = static_cast<std::uint32_t>(g_.size() - 1);
+    const Instruction& i = g_[last];
+    if (i.op->draws) return;
+    if (table_.size() < 2 * (count_ + 1)) grow();
+    put({static_cast<std::uint32_t>(hash(*i.op, g_.inputs(i), g_.attributes(i))), last});
+    ++count_;
   }
 
  private:
-  static std::size_t hash(const OperatorDefinition& op, std::span<const ValueId> inputs) {
+  struct Entry {
+    std::uint32_t hash = 0;
+    std::uint32_t instruction = none;
+  };
+
+  static std::size_t hash(const OperatorDefinition& op, std::span<const ValueId> inputs,
+                          const void* attributes) {
     std::size_t h = std::hash<const void*>{}(&op);
+    if (op.attributes != nullptr) {
+      AttributeHash members;
+      op.attributes->visit(const_cast<void*>(attributes), members);  // which only looks at them
+      h ^= members.value;
+    }
     for (const ValueId v : inputs) {
       h = (h ^ v) * 0x9e3779b97f4a7c15u;
       h ^= h >> 29;
     }
-    return h;
+    return h ^ h >> 32;
   }
   static bool same(const OperatorDefinition& op, const void* a, const void* b) {
     // Bytes first: unused ones may differ where the attributes are the same.
@@ -47,8 +82,22 @@ class Calls {
            op.attributes->print(a) == op.attributes->print(b);
   }
 
+  std::size_t mask() const { return table_.size() - 1; }
+  void put(const Entry& entry) {
+    std::size_t at = entry.hash & mask();
+    while (table_[at].instruction != none) at = (at + 1) & mask();
+    table_[at] = entry;
+  }
+  void grow() {
+    std::vector<Entry> old(std::max<std::size_t>(64, 4 * table_.size()));
+    old.swap(table_);
+    for (const Entry& entry : old)
+      if (entry.instruction != none) put(entry);
+  }
+
   const Graph& g_;
-  std::unordered_multimap<std::size_t, std::uint32_t> known_;  // hash -> instruction
+  std::vector<Entry> table_;  // a power of two
+  std::size_t count_ = 0;
 };
 
 class Rewriter final : public Rewriting {
@@ -57,7 +106,7 @@ class Rewriter final : public Rewriting {
     uses_.assign(r_.to.values().size(), 0);
   }
 
-  Graph run() && {
+  Changed run() && {
     std::vector<std::uint32_t> old_uses(from_.values().size(), 0);
     for (const Instruction& i : from_.instructions())
       for (const ValueId v : from_.inputs(i)) ++old_uses[v];
@@ -75,7 +124,7 @@ class Rewriter final : public Rewriting {
       uses_.resize(r_.to.values().size(), 0);
       uses_[r_[i.output]] += old_uses[i.output];
     }
-    return std::move(r_).finish();
+    return std::move(r_).finish_if_changed();
   }
 
   DType dtype_of(Value v) const override { return r_.to.dtype(v); }
@@ -147,9 +196,9 @@ class Rewriter final : public Rewriting {
 
 }  // namespace
 
-Graph rewrite(const Graph& graph) { return Rewriter(graph).run(); }
+Changed rewrite(const Graph& graph) { return Rewriter(graph).run(); }
 
-Graph share_common(const Graph& g) {
+Changed share_common(const Graph& g) {
   Rewrite r(g);
   Calls calls(r.to);
   std::vector<ValueId> inputs;
@@ -164,7 +213,7 @@ Graph share_common(const Graph& g) {
     r.copy(i);
     calls.remember_last();
   }
-  return std::move(r).finish();
+  return std::move(r).finish_if_changed();
 }
 
 }  // namespace wengert::program

@@ -333,6 +333,26 @@ class Scheduler {
 
 }  // namespace
 
+void Schedule::shrink() {
+  for (ValueId v = 0; v < layouts.size(); ++v)
+    if (layouts[v].root != v) views_.emplace_back(v, std::move(layouts[v]));
+  views_.shrink_to_fit();
+  std::vector<Layout>().swap(layouts);
+  std::vector<Form>().swap(forms);
+  std::vector<std::uint32_t>().swap(step_of);
+  for (Step& step : steps) step.instructions.shrink_to_fit();
+}
+
+Layout Schedule::layout(ValueId v) const {
+  if (!layouts.empty()) return layouts[v];
+  const auto at = std::lower_bound(views_.begin(), views_.end(), v,
+                                   [](const auto& view, ValueId value) { return view.first < value; });
+  if (at != views_.end() && at->first == v) return at->second;
+  Layout own;
+  own.root = v;
+  return own;
+}
+
 Schedule make_schedule(const Graph& graph, const ScheduleOptions& options) {
   return Scheduler(graph, options).run();
 }

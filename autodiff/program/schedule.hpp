@@ -7,9 +7,11 @@ namespace wengert::program {
 /// How a value lies in memory: a root's bytes from an offset on, contiguous or with strides.
 struct Layout {
   ValueId root = none;
-  std::int64_t offset = 0;  ///< bytes
   bool contiguous = true;
-  Strides strides;  ///< where not contiguous
+  std::int64_t offset = 0;                 ///< bytes
+  std::shared_ptr<const Strides> strides;  ///< where not contiguous
+
+  Strides strides_of(const Shape& shape) const { return contiguous ? contiguous_strides(shape) : *strides; }
 };
 
 /// How an operand of a loop moves over the rows and columns of its domain.
@@ -53,6 +55,15 @@ struct Schedule {
   std::vector<Form> forms;             ///< by instruction
   std::vector<Step> steps;             ///< in the order in which they run
   std::vector<std::uint32_t> step_of;  ///< by instruction; none for views
+
+  /// Gives back what is not needed once there is a plan: it keeps the layouts of views, and which
+  /// instructions are which step.
+  void shrink();
+  /// The layout of a value, before and after shrink().
+  Layout layout(ValueId v) const;
+
+ private:
+  std::vector<std::pair<ValueId, Layout>> views_;  // by value
 };
 
 struct ScheduleOptions {
