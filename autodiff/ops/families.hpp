@@ -19,6 +19,7 @@
   FAMILY(joining)                         \
   FAMILY(slicing)                         \
   FAMILY(indexing)                        \
+  FAMILY(along_axis)                      \
   FAMILY(random)
 
 namespace wengert::detail {

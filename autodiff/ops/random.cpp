@@ -88,55 +88,42 @@ constexpr const char* no_derivative = "no inputs, so nothing to differentiate by
       .fails_with("a negative length in the shape [-2]");
 }
 
+/// The rest of an operator that draws from a distribution with two parameters.
+template <auto check, auto draw>
+OperatorSpec drawn(OperatorSpec spec) {
+  spec.contract = no_derivative;
+  spec.inputs = 0;
+  spec.attributes = attributes_of<RealAttributes>;
+  spec.infer = [](const Call& call) {
+    const auto& a = call.attrs<RealAttributes>();
+    check(a.first, a.second, a.dtype, call.where);
+    check_lengths(call, a.shape);
+    return Meta{a.dtype, a.shape};
+  };
+  spec.kernel = [](const Call& call, detail::TensorImpl& out) {
+    const auto& a = call.attrs<RealAttributes>();
+    draw(out, a.first, a.second);
+  };
+  spec.differentiable = false;
+  spec.draws = true;
+  return spec;
+}
+
 }  // namespace
 
 void random() {
-  uniform_ = define({
+  uniform_ = define(drawn<wengert::random::check_uniform, wengert::random::draw_uniform>({
       .name = "uniform",
       .doc = "independent values, uniform in [first, second)",
-      .contract = no_derivative,
-      .inputs = 0,
-      .attributes = attributes_of<RealAttributes>,
-      .infer =
-          [](const Call& call) {
-            const auto& a = call.attrs<RealAttributes>();
-            wengert::random::check_uniform(a.first, a.second, a.dtype, call.where);
-            check_lengths(call, a.shape);
-            return Meta{a.dtype, a.shape};
-          },
-      .kernel =
-          [](const Call& call, detail::TensorImpl& out) {
-            const auto& a = call.attrs<RealAttributes>();
-            wengert::random::draw_uniform(out, a.first, a.second);
-          },
-      .differentiable = false,
-      .draws = true,
       .samples = [] { return reals(-1, 2); },
       .errors = [] { return real_errors("needs finite low <= high, got 1 and -1"); },
-  });
-  normal_ = define({
+  }));
+  normal_ = define(drawn<wengert::random::check_normal, wengert::random::draw_normal>({
       .name = "normal",
       .doc = "independent normal values with mean first and standard deviation second",
-      .contract = no_derivative,
-      .inputs = 0,
-      .attributes = attributes_of<RealAttributes>,
-      .infer =
-          [](const Call& call) {
-            const auto& a = call.attrs<RealAttributes>();
-            wengert::random::check_normal(a.first, a.second, a.dtype, call.where);
-            check_lengths(call, a.shape);
-            return Meta{a.dtype, a.shape};
-          },
-      .kernel =
-          [](const Call& call, detail::TensorImpl& out) {
-            const auto& a = call.attrs<RealAttributes>();
-            wengert::random::draw_normal(out, a.first, a.second);
-          },
-      .differentiable = false,
-      .draws = true,
       .samples = [] { return reals(0.5, 2); },
       .errors = [] { return real_errors("needs a finite mean and stddev >= 0, got 1 and -1"); },
-  });
+  }));
   bernoulli_ = define({
       .name = "bernoulli",
       .doc = "independent bools, true with probability p",
