@@ -1,6 +1,8 @@
-// compare [--csv FILE] [WORKLOAD ...]: runs the competitors in turns on one core and prints one table.
+// compare [--csv FILE] [WORKLOAD ...]: runs the competitors in turns on cores of their own and prints
+// one table.
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -20,9 +22,11 @@ std::vector<Competitor> find_competitors(const std::filesystem::path& folder, co
                                          const Settings& settings) {
   // With these, glibc keeps freed memory instead of giving it back to the system after every step: the fairer
   // figure for a library that allocates its results anew.
-  const std::map<std::string, std::string> kept{{"MALLOC_MMAP_THRESHOLD_", "2000000000"},
-                                                {"MALLOC_TRIM_THRESHOLD_", "8000000000"},
-                                                {"MALLOC_TOP_PAD_", "268435456"}};
+  std::map<std::string, std::string> kept{{"MALLOC_MMAP_THRESHOLD_", "2000000000"},
+                                          {"MALLOC_TRIM_THRESHOLD_", "8000000000"},
+                                          {"MALLOC_TOP_PAD_", "268435456"}};
+  // Its OpenMP threads spin for work beside those of OpenBLAS, unless they are told not to.
+  if (settings.cores.size() > 1) kept["OMP_WAIT_POLICY"] = "PASSIVE";
   std::vector<Competitor> all{{"limit", folder / "bench_limit", {}, {}, {}},
                               {"eager", folder / "bench_eager", {}, {}, {}},
                               {"replay", folder / "bench_replay", {}, {}, {}},
@@ -58,13 +62,13 @@ bool asked_for(const std::string& row, const std::vector<std::string>& wanted) {
 
 int main(int argc, char** argv) try {
   CLI::App app(
-      "Runs the benchmark programs in turns on one core, in a clean environment, and prints one table.");
+      "Runs the benchmark programs in turns on cores of their own, in a clean environment, and prints one "
+      "table.");
   std::string csv_file, python;
   std::vector<std::string> wanted;
   std::vector<std::string> only;
   Settings settings;
-  settings.core = last_core();
-  int rounds = 3;
+  int threads = 1, rounds = 3;
   bool check = false;
   app.add_option("--csv", csv_file, "Write the figures to this file as well");
   app.add_option("--rounds", rounds, "Runs of each competitor; the lowest median counts")
@@ -75,13 +79,22 @@ int main(int argc, char** argv) try {
   app.add_flag("--cpu-time", settings.cpu_time,
                "Processor time instead of the clock's: for a machine that is not idle");
   app.add_flag("--check", check, "Only check that all results agree: one short run each, no table");
-  app.add_option("--core", settings.core, "The core to run on")->capture_default_str();
+  app.add_option("--threads", threads, "Threads of every competitor, each with a core")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--core", settings.cores, "The cores to run on, one a thread; the last ones without any");
   app.add_option("--python", python,
                  "This interpreter runs PyTorch and JAX as well, those of them that it has")
       ->check(CLI::ExistingFile);
   app.add_option("--only", only, "Only these competitors, e.g. --only limit --only eager");
   app.add_option("workload", wanted, "Rows to run, e.g. W2 W9 W6/64; all without any");
   CLI11_PARSE(app, argc, argv);
+  if (settings.cores.empty()) settings.cores = last_cores(threads);
+  if (app.count("--threads") == 0) threads = static_cast<int>(settings.cores.size());
+  if (static_cast<int>(settings.cores.size()) != threads)
+    throw std::runtime_error(fmt::format("{} threads need as many cores", threads));
+  if (settings.cpu_time && threads > 1)
+    throw std::runtime_error("--cpu-time counts one thread's time: it goes with one thread only");
   if (check) {
     rounds = settings.repetitions = 1;
     settings.min_time = 1e-6;
@@ -105,10 +118,11 @@ int main(int argc, char** argv) try {
 
   auto facts = describe_machine(competitors.front(), settings);
   const std::string heading = fmt::format(
-      "{:%Y-%m-%d %H:%M} UTC, {}, {}, BLAS core {}, one thread on core {}, lowest of {} medians of {} "
+      "{:%Y-%m-%d %H:%M} UTC, {}, {}, BLAS core {}, {} on core{} {}, lowest of {} medians of {} "
       "batches\n",
       fmt::gmtime(std::time(nullptr)), facts["cpu"], facts["instruction_set"], facts["blas_core"],
-      settings.core, rounds, settings.repetitions);
+      threads == 1 ? "one thread" : fmt::format("{} threads", threads), threads == 1 ? "" : "s",
+      fmt::join(settings.cores, ", "), rounds, settings.repetitions);
   fmt::print("{}", heading);
   std::fflush(stdout);
   if (facts["instruction_set"] == "avx512" && facts["blas_core"] == "Haswell")
@@ -147,7 +161,7 @@ int main(int argc, char** argv) try {
   if (!check) fmt::print("\n{}\n{}", table(figures, rows, competitors), notes(figures, competitors));
   if (!csv_file.empty()) {
     std::ofstream file(csv_file);
-    file << csv(figures, rows, competitors);
+    file << csv(figures, rows, competitors, threads);
     if (!file.flush()) throw std::runtime_error("cannot write " + csv_file);
     fmt::print("figures written to {}\n", csv_file);
   }

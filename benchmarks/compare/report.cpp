@@ -169,12 +169,12 @@ std::string notes(const Figures& figures, const std::vector<Competitor>& competi
 }
 
 std::string csv(const Figures& figures, const std::vector<std::string>& rows,
-                const std::vector<Competitor>& competitors) {
+                const std::vector<Competitor>& competitors, int threads) {
   std::string text = "workload,competitor,threads,median_us,min_us,max_us,peak_rss_mb\n";
   for (const auto& row : rows)
     for (const auto& competitor : competitors)
       if (const Figure* figure = find(figures, row, competitor.name))
-        text += fmt::format("{},{},1,{:.4f},{:.4f},{:.4f},{:.1f}\n", row, competitor.name,
+        text += fmt::format("{},{},{},{:.4f},{:.4f},{:.4f},{:.1f}\n", row, competitor.name, threads,
                             figure->median_us(), figure->min_us(), figure->max_us(), figure->peak_rss_mb());
   return text;
 }

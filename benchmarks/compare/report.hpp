@@ -34,6 +34,6 @@ std::string notes(const Figures& figures, const std::vector<Competitor>& competi
 
 /// workload,competitor,threads,median_us,min_us,max_us,peak_rss_mb
 std::string csv(const Figures& figures, const std::vector<std::string>& rows,
-                const std::vector<Competitor>& competitors);
+                const std::vector<Competitor>& competitors, int threads);
 
 }  // namespace wengert::bench

@@ -15,7 +15,7 @@ namespace wengert::bench {
 namespace {
 
 // Everything that changes how BLAS, OpenMP or malloc behave is dropped, whatever the caller's shell exports.
-std::vector<std::string> clean_environment(const Competitor& competitor) {
+std::vector<std::string> clean_environment(const Competitor& competitor, const Settings& settings) {
   std::vector<std::string> result;
   for (char** entry = environ; *entry; ++entry) {
     const std::string text = *entry;
@@ -25,7 +25,8 @@ std::vector<std::string> clean_environment(const Competitor& competitor) {
       drop = drop || text.starts_with(prefix);
     if (!drop) result.push_back(text);
   }
-  result.insert(result.end(), {"OPENBLAS_NUM_THREADS=1", "OMP_NUM_THREADS=1"});
+  for (const char* name : {"OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"})
+    result.push_back(fmt::format("{}={}", name, settings.cores.size()));
   for (const auto& [name, value] : competitor.environment) result.push_back(name + "=" + value);
   return result;
 }
@@ -55,14 +56,14 @@ std::string output_of(const Competitor& competitor, std::vector<std::string> arg
   if (!out || !err) throw std::runtime_error("cannot create a temporary file");
   arguments.insert(arguments.begin(), competitor.arguments.begin(), competitor.arguments.end());
   arguments.insert(arguments.begin(), competitor.program.string());
-  auto environment = clean_environment(competitor);
+  auto environment = clean_environment(competitor, settings);
   const auto argv = pointers(arguments), envp = pointers(environment);
   const pid_t child = fork();
   if (child < 0) throw std::runtime_error("cannot start a process");
   if (child == 0) {
     cpu_set_t set;
     CPU_ZERO(&set);
-    CPU_SET(settings.core, &set);
+    for (const int core : settings.cores) CPU_SET(core, &set);
     sched_setaffinity(0, sizeof set, &set);
     dup2(fileno(out.get()), STDOUT_FILENO);
     dup2(fileno(err.get()), STDERR_FILENO);
@@ -144,14 +145,16 @@ std::map<std::string, std::string> describe_machine(const Competitor& competitor
   return facts;
 }
 
-int last_core() {
+std::vector<int> last_cores(int count) {
   cpu_set_t set;
   CPU_ZERO(&set);
   sched_getaffinity(0, sizeof set, &set);
-  int core = 0;
-  for (int i = 0; i < CPU_SETSIZE; ++i)
-    if (CPU_ISSET(i, &set)) core = i;
-  return core;
+  std::vector<int> cores;
+  for (int i = CPU_SETSIZE; i-- > 0 && static_cast<int>(cores.size()) < count;)
+    if (CPU_ISSET(i, &set)) cores.insert(cores.begin(), i);
+  if (static_cast<int>(cores.size()) < count)
+    throw std::runtime_error(fmt::format("{} threads, but only {} cores", count, cores.size()));
+  return cores;
 }
 
 }  // namespace wengert::bench

@@ -1,4 +1,4 @@
-// Starts a competitor's program for one row, in a clean environment and on one core.
+// Starts a competitor's program for one row, in a clean environment and on cores of its own.
 #pragma once
 
 #include <filesystem>
@@ -18,7 +18,7 @@ struct Competitor {
 };
 
 struct Settings {
-  int core = 0;            ///< the core all programs are pinned on
+  std::vector<int> cores;  ///< the cores that all programs are pinned on, one a thread
   int repetitions = 7;     ///< batches a run
   double min_time = 0.05;  ///< seconds a batch
   bool cpu_time = false;   ///< the processor's time instead of the clock's, for machines that are not idle
@@ -40,7 +40,8 @@ Run run_row(const Competitor& competitor, const std::string& row, const Settings
 /// What a program says about the machine: cpu, instruction_set, blas_core.
 std::map<std::string, std::string> describe_machine(const Competitor& competitor, const Settings& settings);
 
-/// The last core this process may run on; interrupts tend to arrive on the first.
-int last_core();
+/// The last cores this process may run on; interrupts tend to arrive on the first. Throws std::runtime_error
+/// when there are fewer.
+std::vector<int> last_cores(int count);
 
 }  // namespace wengert::bench

@@ -1,10 +1,12 @@
-// The same rows with libtorch's C++ interface: one thread, updates without recording, fused operators where
-// libtorch has them (linear layers through addmm, cross_entropy, the multi-tensor updates of its own
-// optimizers).
+// The same rows with libtorch's C++ interface: OMP_NUM_THREADS threads, updates without recording, fused
+// operators where libtorch has them (linear layers through addmm, cross_entropy, the multi-tensor updates of
+// its own optimizers).
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdlib>
 
 #include "benchmarks/common/data.hpp"
 #include "benchmarks/common/harness.hpp"
@@ -319,7 +321,8 @@ std::vector<Row> operator_rows() {
 
 int main(int argc, char** argv) {
   using namespace wengert::bench;
-  torch::set_num_threads(1);
+  const char* threads = std::getenv("OMP_NUM_THREADS");
+  torch::set_num_threads(threads != nullptr ? std::max(1, std::atoi(threads)) : 1);
   std::vector<Row> rows{{"W1", [] { return std::make_unique<Xor>(); }},
                         {"W2", [] { return std::make_unique<Sgd>(classifier("W2")); }},
                         {"W3a", [] { return std::make_unique<Adam>(classifier("W3a")); }},
