@@ -31,31 +31,41 @@ void gemv(bool t, int rows, int cols, double alpha, const double* a, int lda, co
   cblas_dgemv(CblasRowMajor, transpose(t), rows, cols, alpha, a, lda, x, step_x, beta, y, step_y);
 }
 
-/// A product as pieces of C that are computed side by side. Cut between rows, at multiples of 12, each
-/// element is computed as in the whole product by all kernels that OpenBLAS has for x86; cut between columns
-/// its last bit may change (docs/decisions/threads.md), so that is done only where there are too few rows. A
-/// piece is too large for OpenBLAS's kernels for small products.
+/// A product as pieces of C that are computed side by side. Where the cuts may be is a matter of OpenBLAS's
+/// kernels: each element must be computed as in the whole product, to the bit (docs/decisions/threads.md). A
+/// piece is too large for its kernels for small products.
 struct Pieces {
-  static constexpr std::int64_t row_unit = 12, column_unit = 16;
-  static constexpr std::int64_t least_rows = 48;
+  static constexpr std::int64_t least_length = 48, column_unit = 16;
   static constexpr std::int64_t least_work = std::int64_t(1) << 20;  // m * n * k
 
   std::int64_t down = 1, across = 1;   // how many
   std::int64_t rows = 0, columns = 0;  // of one; the last ones are what is left
 
-  Pieces(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t threads) {
+  /// `row_unit`: cuts between rows are at its multiples. `cut_columns`: those between columns are exact too;
+  /// otherwise it is done only where there are too few rows, and the last bit may change.
+  Pieces(std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t threads, std::int64_t row_unit,
+         bool cut_columns) {
     for (; threads > 1; --threads) {
-      down = std::clamp<std::int64_t>(m / least_rows, 1, threads);
-      while (threads % down != 0) --down;
-      across = threads / down;
-      rows = length(m, down, row_unit);
-      columns = length(n, across, column_unit);
-      const std::int64_t last_rows = m - (down - 1) * rows, last_columns = n - (across - 1) * columns;
-      if (last_rows > 0 && last_columns > 0 &&
-          std::min(rows, last_rows) * std::min(columns, last_columns) * k >= least_work)
-        return;
+      std::int64_t least = 0;
+      for (std::int64_t d = threads; d >= 1; --d) {
+        if (threads % d != 0 || (d > 1 && m < d * least_length)) continue;
+        const std::int64_t r = length(m, d, row_unit), c = length(n, threads / d, column_unit);
+        const std::int64_t last_r = m - (d - 1) * r, last_c = n - (threads / d - 1) * c;
+        if (last_r <= 0 || last_c <= 0 || std::min(r, last_r) * std::min(c, last_c) * k < least_work)
+          continue;
+        // What the slowest does: products, and the rows of A and columns of B that it packs for itself.
+        const std::int64_t tall = std::max(r, last_r), wide = std::max(c, last_c);
+        const std::int64_t cost = tall * wide + 16 * (tall + wide);
+        if (least != 0 && cost >= least) continue;
+        least = cost;
+        down = d;
+        across = threads / d;
+        rows = r;
+        columns = c;
+        if (!cut_columns) break;
+      }
+      if (least != 0) return;
     }
-    down = across = 1;
   }
 
  private:
@@ -73,9 +83,12 @@ void spread(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, T 
          a + (ta ? i : i * lda), static_cast<int>(lda), b + (tb ? j * ldb : j), static_cast<int>(ldb), beta,
          c + i * ldc + j, static_cast<int>(ldc));
   };
-  const int threads = blas_is_single() ? num_threads() : 1;
+  const BlasCuts cuts = blas_cuts();
+  const int threads = cuts.allowed ? num_threads() : 1;
   if (threads == 1 || m * n * k < 2 * Pieces::least_work) return piece_of(0, 0, m, n);
-  const Pieces pieces(m, n, k, threads);
+  constexpr bool single = std::is_same_v<T, float>;
+  const Pieces pieces(m, n, k, threads, single && cuts.wide_vectors ? 4 : 12,
+                      single ? cuts.wide_vectors : !cuts.wide_vectors || n % Pieces::column_unit == 0);
   const std::int64_t count = pieces.down * pieces.across;
   if (count == 1) return piece_of(0, 0, m, n);
   const auto work = [&](TaskQueue& tasks) {

@@ -4,10 +4,13 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <chrono>
 #include <exception>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -18,6 +21,7 @@
 extern "C" {
 [[gnu::weak]] int openblas_get_num_threads();
 [[gnu::weak]] void openblas_set_num_threads(int);
+[[gnu::weak]] char* openblas_get_corename();
 }
 
 namespace wengert {
@@ -26,18 +30,84 @@ namespace {
 
 constexpr int most_threads = 256;
 
+}  // namespace
+
+/// The tasks of one job, and what became of them.
+class Tasks {
+ public:
+  void begin(std::int64_t count, int ranges, WorkerFunction function, void* context) {
+    function_ = function;
+    context_ = context;
+    ranges_ = ranges;
+    stop_.store(count, std::memory_order_relaxed);
+    for (std::int64_t r = 0; r < ranges; ++r) {
+      Range& range = all_[static_cast<std::size_t>(r)];
+      range.next.store(count * r / ranges, std::memory_order_relaxed);
+      range.end = count * (r + 1) / ranges;
+    }
+  }
+
+  /// What one thread does.
+  void work(int worker) noexcept {
+    TaskQueue tasks(*this, worker);
+    try {
+      function_(context_, worker, tasks);
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      if (tasks.latest_ >= stop_.load(std::memory_order_relaxed)) return;
+      stop_.store(tasks.latest_, std::memory_order_relaxed);
+      error_ = std::current_exception();
+    }
+  }
+
+  std::int64_t take(TaskQueue& queue) {
+    for (; queue.exhausted_ < ranges_; ++queue.exhausted_) {
+      Range& range = all_[static_cast<std::size_t>(queue.range_)];
+      const std::int64_t task = range.next.fetch_add(1, std::memory_order_relaxed);
+      if (task < range.end && task < stop_.load(std::memory_order_relaxed)) return queue.latest_ = task;
+      queue.range_ = queue.range_ + 1 == ranges_ ? 0 : queue.range_ + 1;
+    }
+    return -1;
+  }
+
+  /// After all threads have left.
+  std::exception_ptr error() { return std::exchange(error_, nullptr); }
+
+ private:
+  struct alignas(64) Range {
+    std::atomic<std::int64_t> next{0};
+    std::int64_t end = 0;
+  };
+  WorkerFunction function_ = nullptr;
+  void* context_ = nullptr;
+  int ranges_ = 1;
+  std::atomic<std::int64_t> stop_{0};  // the lowest task that threw, or all
+  std::mutex mutex_;
+  std::exception_ptr error_;
+  std::array<Range, most_threads> all_;
+};
+
+std::int64_t TaskQueue::take() {
+  if (shared_ != nullptr) return shared_->take(*this);
+  return ++latest_ < count_ ? latest_ : -1;
+}
+
+namespace {
+
 struct Threads {
   std::atomic<int> wanted{1};
-  bool blas_is_single = false;
+  BlasCuts cuts;
 
   Threads() {
     int count = static_cast<int>(std::thread::hardware_concurrency());
     if (openblas_get_num_threads != nullptr) count = openblas_get_num_threads();
     wanted = std::clamp(count, 1, most_threads);
-    if (openblas_set_num_threads != nullptr) {
-      openblas_set_num_threads(1);
-      blas_is_single = true;
-    }
+    if (openblas_set_num_threads == nullptr) return;
+    openblas_set_num_threads(1);
+    cuts.allowed = true;
+    if (openblas_get_corename == nullptr) return;
+    for (const std::string_view core : {"SkylakeX", "Cooperlake", "Sapphirerapids"})
+      cuts.wide_vectors |= openblas_get_corename() == core;
   }
 };
 
@@ -79,19 +149,16 @@ class Pool {
   bool run(std::int64_t count, int threads, WorkerFunction function, void* context) {
     if (busy_.exchange(true, std::memory_order_acquire)) return false;
     start(threads - 1);
-    function_ = function;
-    context_ = context;
-    count_ = count;
-    next_.store(0, std::memory_order_relaxed);
+    tasks_.begin(count, threads, function, context);
     gate_.store(open | static_cast<std::uint32_t>(threads - 1) << limit_shift, std::memory_order_release);
     jobs_.fetch_add(1, std::memory_order_release);
     jobs_.notify_all();
-    work(0);
+    tasks_.work(0);
     std::uint32_t left = gate_.fetch_and(~open, std::memory_order_acq_rel) & ~open;
     const auto done = [&] { return ((left = gate_.load(std::memory_order_acquire)) & inside) == 0; };
     if (!spin_until(done))
       while (!done()) gate_.wait(left, std::memory_order_acquire);
-    const std::exception_ptr error = std::exchange(error_, nullptr);
+    const std::exception_ptr error = tasks_.error();
     busy_.store(false, std::memory_order_release);
     if (error) std::rethrow_exception(error);
     return true;
@@ -137,38 +204,18 @@ class Pool {
       std::uint32_t gate = gate_.load(std::memory_order_acquire);
       while ((gate & open) != 0 && number <= (gate & ~open) >> limit_shift) {
         if (!gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acq_rel)) continue;
-        work(static_cast<int>(number));
+        tasks_.work(static_cast<int>(number));
         if ((gate_.fetch_sub(1, std::memory_order_acq_rel) & open) == 0) gate_.notify_one();
         break;
       }
     }
   }
 
-  void work(int worker) {
-    TaskQueue tasks(next_, count_);
-    try {
-      function_(context_, worker, tasks);
-    } catch (...) {
-      next_.store(count_, std::memory_order_relaxed);
-      const std::lock_guard lock(error_mutex_);
-      if (!error_ || tasks.latest() < error_task_) {
-        error_ = std::current_exception();
-        error_task_ = tasks.latest();
-      }
-    }
-  }
-
   std::atomic<bool> busy_{false};
   std::atomic<bool> stopped_{false};
-  std::vector<std::thread> helpers_;  // of the one who is busy
-  WorkerFunction function_ = nullptr;
-  void* context_ = nullptr;
-  std::int64_t count_ = 0;
-  std::mutex error_mutex_;
-  std::exception_ptr error_;
-  std::int64_t error_task_ = 0;
+  std::vector<std::thread> helpers_;    // of the one who is busy
   [[maybe_unused]] Pool* before_fork_;  // known to leak checkers
-  alignas(64) std::atomic<std::int64_t> next_{0};
+  Tasks tasks_;
   alignas(64) std::atomic<std::uint32_t> gate_{0};
   alignas(64) std::atomic<std::uint32_t> jobs_{0};
 };
@@ -210,24 +257,17 @@ class PoolHolder {
 
 }  // namespace
 
-std::int64_t TaskQueue::take() {
-  const std::int64_t task = next_.fetch_add(1, std::memory_order_relaxed);
-  latest_ = task < count_ ? task : -1;
-  return latest_;
-}
-
 void run_tasks(std::int64_t count, int threads, WorkerFunction function, void* context) {
   threads = static_cast<int>(std::min<std::int64_t>({threads, count, most_threads}));
   if (threads > 1)
     if (Pool* pool = PoolHolder::holder().get();
         pool != nullptr && pool->run(count, threads, function, context))
       return;
-  std::atomic<std::int64_t> next{0};
-  TaskQueue tasks(next, count);
+  TaskQueue tasks(count);
   function(context, 0, tasks);
 }
 
-bool blas_is_single() { return threads().blas_is_single; }
+BlasCuts blas_cuts() { return threads().cuts; }
 
 }  // namespace kernels
 
