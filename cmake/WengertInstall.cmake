@@ -18,7 +18,7 @@ configure_package_config_file(cmake/wengertConfig.cmake.in "${PROJECT_BINARY_DIR
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/wengertConfigVersion.cmake"
                                  COMPATIBILITY SameMinorVersion)
 install(FILES "${PROJECT_BINARY_DIR}/wengertConfig.cmake" "${PROJECT_BINARY_DIR}/wengertConfigVersion.cmake"
-              cmake/FindCblas.cmake DESTINATION ${wengert_package})
+              cmake/FindCblas.cmake cmake/FindOneDNN.cmake DESTINATION ${wengert_package})
 
 # A static library hands its own needs on to whoever links it.
 if(BUILD_SHARED_LIBS)

@@ -3,6 +3,10 @@
 #include <cblas.h>
 
 #include <algorithm>
+#ifdef WENGERT_ONEDNN
+#include <dnnl.h>
+#include <omp.h>
+#endif
 
 #include "autodiff/kernels/workers.hpp"
 
@@ -14,8 +18,30 @@ constexpr std::int64_t piece = std::int64_t(1) << 30;
 
 CBLAS_TRANSPOSE transpose(bool t) { return t ? CblasTrans : CblasNoTrans; }
 
+#ifdef WENGERT_ONEDNN
+/// Where oneDNN was measured ahead of OpenBLAS, by 1.1 to 1.3 times: docs/decisions/onednn.md.
+bool onednn_is_ahead(std::int64_t m, std::int64_t n, std::int64_t k) {
+  return std::min(m, n) >= 48 && m * n * k >= std::int64_t(1) << 22;
+}
+
+/// On this thread alone: the threads are ours.
+bool onednn_gemm(bool ta, bool tb, int m, int n, int k, float alpha, const float* a, int lda, const float* b,
+                 int ldb, float beta, float* c, int ldc) {
+  struct OneThread {
+    const int before = omp_get_max_threads();
+    OneThread() { omp_set_num_threads(1); }
+    ~OneThread() { omp_set_num_threads(before); }
+  } scope;
+  return dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, alpha, a, lda, b, ldb, beta, c, ldc) ==
+         dnnl_success;
+}
+#endif
+
 void gemm(bool ta, bool tb, int m, int n, int k, float alpha, const float* a, int lda, const float* b,
           int ldb, float beta, float* c, int ldc) {
+#ifdef WENGERT_ONEDNN
+  if (onednn_is_ahead(m, n, k) && onednn_gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)) return;
+#endif
   cblas_sgemm(CblasRowMajor, transpose(ta), transpose(tb), m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 void gemm(bool ta, bool tb, int m, int n, int k, double alpha, const double* a, int lda, const double* b,
