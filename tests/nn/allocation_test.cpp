@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <malloc.h>
 
 #include <atomic>
 #include <cstddef>
@@ -127,6 +128,33 @@ TEST_CASE("a first run allocates the arena, the tiles and the results that the p
     CHECK(buffer_bytes == 0);
   }
   set_num_threads(threads);
+}
+
+TEST_CASE("a captured program takes less than 200 bytes an operator, and two allocations while it is made") {
+  constexpr long operators = 40000;
+  const Tensor x = full({4, 4}, 0.5), a = full({}, 0.999), b = full({}, 0.001);
+  const auto bytes = [] {
+    const auto info = mallinfo2();
+    return static_cast<long>(info.uordblks + info.hblkhd);
+  };
+  const auto chain = [&](long count) {
+    program::Trace trace;
+    Tensor y = trace.argument(x);
+    for (long i = 0; i < count / 2; ++i) y = y * a + b;
+    trace.output(y);
+    trace.close();
+    return std::move(trace).finish();
+  };
+  const program::Program warm(chain(100));  // what threads and operators keep for good
+  const long before = bytes(), start = allocations;
+  const program::Program program(chain(operators));
+  CHECK(program.statistics().instructions == operators);
+#ifdef WENGERT_COUNTS_ALLOCATIONS
+  CHECK((bytes() - before) / operators < 200);
+  CHECK(allocations - start < 2 * operators);
+#else
+  CHECK(before + start != 1);
+#endif
 }
 
 TEST_SUITE_END();

@@ -337,6 +337,59 @@ TEST_CASE("programs that break a rule are refused with what is wrong") {
   load_program(bad, {{{"s", s}}});
 }
 
+TEST_CASE("a program with any number or name changed is refused or loaded, never more") {
+  const Folder folder;
+  const std::string path = folder / "all.wengert", bad = folder / "changed.wengert";
+  std::mt19937_64 random(99);
+  const auto below = [&](std::size_t n) { return static_cast<std::size_t>(random() % n); };
+  // Every operator of the table in one program.
+  auto f = capture(
+      [&](const Tensors&) {
+        Tensors results;
+        for (const OperatorDefinition* op : operators()) {
+          if (!op->samples) continue;
+          const Samples samples = op->samples();
+          const Sample& sample = samples.list().front();
+          results.push_back(apply_op(*op, sample.inputs, sample.attribute_data(), {}));
+        }
+        return results;
+      },
+      {.fold_constants = false});
+  f(Tensors{});
+  save_program(f, path);
+  const std::int64_t extremes[] = {-1, 0, 1, 2, 3, 8, 9, 64, 1 << 20, INT64_MAX, INT64_MIN};
+  int refused = 0, loaded = 0;
+  for (int i = 0; i < 300; ++i) {
+    rewrite(path, bad, [&](Json& json, auto&, auto&) {
+      // A walk down to some leaf of an instruction, a type, or a list of the program.
+      Json* at = below(4) == 0   ? &json["types"]
+                 : below(4) == 0 ? &json["programs"][0]
+                                 : &json["programs"][0]["instructions"];
+      while (at->is_structured() && !at->empty()) {
+        auto next = at->begin();
+        std::advance(next, static_cast<std::ptrdiff_t>(below(at->size())));
+        at = &*next;
+      }
+      if (at->is_number())
+        *at = below(2) == 0 ? extremes[below(std::size(extremes))] : static_cast<std::int64_t>(below(200));
+      else if (at->is_boolean())
+        *at = !at->get<bool>();
+      else if (at->is_string())
+        *at = operators()[below(operators().size())]->name;
+      else
+        *at = extremes[below(std::size(extremes))];
+    });
+    try {
+      load_program(bad);
+      ++loaded;
+    } catch (const FileError&) {
+      ++refused;
+    }
+  }
+  CHECK(refused > 90);
+  CHECK(loaded > 5);
+}
+
 TEST_CASE("a file is replaced by a whole one or not at all") {
   const Folder folder;
   const std::string path = folder / "f.wengert";
