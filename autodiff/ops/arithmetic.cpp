@@ -86,8 +86,10 @@ void arithmetic() {
       .derivatives = {[](auto, auto b, auto) { return b; }, [](auto a, auto, auto) { return a; }},
       .rewrite =
           [](Rewriting& r) {
-            const auto v = r.without_neutral(0, 1.0);
-            return v == r.none ? r.sign_taken_out(0) : v;
+            const auto zero = r.inputs[0], one = r.without_neutral(0, 1.0);
+            if (r.is(zero, 0.0) && r.has_type_of_result(zero)) return zero;
+            const auto same = one == r.none ? r.without_neutral(1, 1.0) : one;
+            return same == r.none ? r.sign_taken_out(0) : same;
           },
       .samples = [] { return samples::pairs(); },
       .errors = [] { return samples::pair_errors(); },

@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <cstring>
+#include <string>
+#include <unordered_map>
 
 #include "autodiff/graph/rewriting.hpp"
 #include "autodiff/ops/structure.hpp"
@@ -194,12 +196,34 @@ class Rewriter final : public Rewriting {
   std::vector<ValueId> mapped_;
 };
 
+// Numbers and small tables that a function writes down in every one of its steps: those with the same bytes
+// are one.
+void share_constants(const Graph& g, Rewrite& r) {
+  constexpr std::size_t largest = 1024;  // bytes
+  std::unordered_map<std::string, ValueId> known;
+  for (ValueId v = 0; v < g.values().size(); ++v) {
+    const Tensor* constant = g.constant(v);
+    if (constant == nullptr || !constant->is_contiguous()) continue;
+    const std::size_t bytes = static_cast<std::size_t>(constant->size()) * item_size(constant->dtype());
+    if (bytes > largest) continue;
+    const Shape& shape = constant->shape();
+    std::string key(reinterpret_cast<const char*>(constant->impl().data), bytes);
+    key.append(reinterpret_cast<const char*>(shape.begin()),
+               sizeof(std::int64_t) * static_cast<std::size_t>(shape.size()));
+    key += static_cast<char>(shape.size());
+    key += static_cast<char>(constant->dtype());
+    const auto [first, fresh] = known.emplace(std::move(key), r[v]);
+    if (!fresh) r.replace(v, first->second);
+  }
+}
+
 }  // namespace
 
 Changed rewrite(const Graph& graph) { return Rewriter(graph).run(); }
 
 Changed share_common(const Graph& g) {
   Rewrite r(g);
+  share_constants(g, r);
   Calls calls(r.to);
   std::vector<ValueId> inputs;
   for (const Instruction& i : g.instructions()) {
