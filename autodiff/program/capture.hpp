@@ -210,7 +210,7 @@ class Captured {
 /// the operators one by one and checks each, with the errors of eager code. An exception in the middle of a
 /// replay leaves every State as it was. One captured function may be called from several threads.
 ///
-/// save_program() and load_program() take a program to another process.
+/// Large ones run on num_threads() threads. save_program() and load_program() take one to another process.
 ///
 /// Throws GraphError when f reads a value (item, printing) that it is only writing down, with the line.
 ///

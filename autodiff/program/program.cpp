@@ -76,7 +76,7 @@ bool Program::fits() const {
 
 std::unique_ptr<Program::Context> Program::take() {
   {
-    const detail::LockIfThreads lock(contexts_mutex_);
+    const detail::LockIfThreads lock(contexts_mutex_, !updates_);
     if (!contexts_.empty()) {
       std::unique_ptr<Context> context = std::move(contexts_.back());
       contexts_.pop_back();
@@ -115,7 +115,7 @@ std::unique_ptr<Program::Context> Program::take() {
 void Program::give_back(std::unique_ptr<Context> context) {
   for (Tensor& t : context->fresh) t = Tensor();
   for (Tensor& t : context->new_states) t = Tensor();
-  const detail::LockIfThreads lock(contexts_mutex_);
+  const detail::LockIfThreads lock(contexts_mutex_, !updates_);
   contexts_.push_back(std::move(context));
 }
 
