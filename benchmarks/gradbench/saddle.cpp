@@ -20,11 +20,11 @@ Tensor height(const Tensors& p, const Tensors& q) {
 /// The height of the highest q by p.
 class Ridge {
   struct Program {
-    Tensors start;
     Mode outer, inner;
     int steps;
-    /// height, its two derivatives, q, whether the steps were enough
-    Tensors operator()(const Tensors& p) const {
+    /// Of p and the start for q: height, its two derivatives, q, whether the steps were enough.
+    Tensors operator()(const Tensors& in) const {
+      const Tensors p{in[0], in[1]}, start{in[2], in[3]};
       gradbench::Descent found;
       const Slope top = gradbench::slope(
           outer,
@@ -55,8 +55,8 @@ class Ridge {
     while (true) {
       auto program = programs_.find(steps_);
       if (program == programs_.end())
-        program = programs_.emplace(steps_, capture(Program{start_, outer_, inner_, steps_})).first;
-      Tensors found = program->second(p);
+        program = programs_.emplace(steps_, capture(Program{outer_, inner_, steps_})).first;
+      Tensors found = program->second({p[0], p[1], start_[0], start_[1]});
       if (found[5].item<bool>()) return found;
       steps_ += 32;
     }
