@@ -24,8 +24,8 @@ inline void Walk::place(TensorImpl* node, std::uint32_t first_edge, std::uint32_
 inline void Walk::finish_leaf(TensorImpl* leaf, bool keep, bool is_end) {
   if (leaf->op != nullptr)
     throw GraphError(leaf->op->name,
-                     "was computed by a captured function and has no history: call gradients() inside of "
-                     "the function",
+                     "was computed by a captured function that changes states, draws random numbers or reads "
+                     "variables: it has no history, call gradients() inside of the function",
                      leaf->where);
   if (keep)
     place(leaf, 0, 0, is_end);

@@ -96,6 +96,10 @@ bool all_finite(const TensorImpl& x) {
 
 }  // namespace
 
+void record_node(const Call& call, TensorImpl& result) {
+  record(call.op, call.inputs, call.count, call.attributes, call.where, result);
+}
+
 [[gnu::cold]] void check_finite(const Call& call, const TensorImpl& out) {
   if (all_finite(out)) return;
   for (std::uint32_t i = 0; i < call.count; ++i)

@@ -18,4 +18,8 @@ class Tracer {
   ~Tracer() = default;
 };
 
+/// Makes a result that was computed outside of apply_op the node of that call, so that its operator's rules
+/// differentiate it.
+void record_node(const Call& call, TensorImpl& result);
+
 }  // namespace wengert::detail

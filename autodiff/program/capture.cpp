@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <list>
 #include <ostream>
 
 #include "autodiff/graph/apply.hpp"
 #include "autodiff/ops/structure.hpp"
+#include "autodiff/program/history.hpp"
 #include "autodiff/program/interpret.hpp"
 #include "autodiff/program/program_file.hpp"
 #include "autodiff/program/trace.hpp"
@@ -56,7 +58,8 @@ struct CaptureCore::Impl {
     return true;
   }
 
-  Entry record(ErasedFunction function, void* object, const Tensor* arguments, std::size_t count) {
+  Entry record(ErasedFunction function, const std::shared_ptr<void>& object, const Tensor* arguments,
+               std::size_t count) {
     Entry e{{}, recording.enabled, recording.check_finite, nullptr};
     program::Trace trace;
     std::vector<Tensor> symbols;
@@ -67,16 +70,21 @@ struct CaptureCore::Impl {
     symbols.emplace_back();
     std::vector<bool> differentiable;
     Tensors results;
-    function(object, symbols.data(), results);
+    function(object.get(), symbols.data(), count, results);
     for (const Tensor& result : results) {
       if (!result.defined()) throw GraphError("capture", "the function returns an empty tensor", where);
       trace.output(result);
       differentiable.push_back(result.requires_grad());
     }
     trace.close();
+    bool again = !trace.met_variables();  // whether the function gives the same when it runs once more
     program::Graph graph = std::move(trace).finish();
+    for (const program::StateUse& s : graph.states()) again &= s.after == s.before;
+    for (const program::Instruction& i : graph.instructions()) again &= !i.op->draws;
     e.program = e.checked ? program::Program::checked(std::move(graph))
                           : std::make_shared<program::Program>(std::move(graph), options);
+    const bool wanted = std::find(differentiable.begin(), differentiable.end(), true) != differentiable.end();
+    if (again && wanted) e.program->history = &program::make_history(e.program->graph(), function, object);
     e.program->differentiable = std::move(differentiable);
     return e;
   }
@@ -89,8 +97,8 @@ struct CaptureCore::Impl {
   }
 
   /// The program for these arguments, recorded when there is none. The mutex is held.
-  std::shared_ptr<program::Program> find(ErasedFunction function, void* object, const Tensor* arguments,
-                                         std::size_t count) {
+  std::shared_ptr<program::Program> find(ErasedFunction function, const std::shared_ptr<void>& object,
+                                         const Tensor* arguments, std::size_t count) {
     auto other = entries.end();  // what a loaded function can make do with
     for (auto e = entries.begin(); e != entries.end(); ++e) {
       if (!matches(*e, arguments, count)) continue;
@@ -153,12 +161,18 @@ CaptureCore& CaptureCore::operator=(CaptureCore&&) noexcept = default;
 
 namespace {
 
-/// Results have no history; what was differentiable before says so when somebody differentiates it.
-template <class Wanted>
-void mark(Tensors& results, const SourceLocation& where, const Wanted& wanted) {
+/// The history of results that are new tensors. Those that can have none say so when somebody differentiates
+/// them.
+void give_history(Tensors& results, const program::Program& program, const Tensor* arguments, bool variables,
+                  const SourceLocation& where) {
   for (std::size_t i = 0; i < results.size(); ++i) {
     TensorImpl& y = results[i].impl();
-    if (y.requires_grad || y.counts.load() != TensorImpl::one_handle || !wanted(i, y)) continue;
+    if (y.requires_grad || y.counts.load() != TensorImpl::one_handle) continue;
+    if (!program.differentiable[i] && !(variables && is_floating(y.dtype))) continue;
+    if (program.history != nullptr) {
+      program::attach_history(*program.history, program.graph(), arguments, i, where, y);
+      continue;
+    }
     y.requires_grad = true;
     y.op = &captured_result();
     y.where = where;
@@ -167,8 +181,8 @@ void mark(Tensors& results, const SourceLocation& where, const Wanted& wanted) {
 
 }  // namespace
 
-void CaptureCore::call(ErasedFunction function, void* object, const Tensor* arguments, std::size_t count,
-                       Tensors& results) {
+void CaptureCore::call(ErasedFunction function, const std::shared_ptr<void>& object, const Tensor* arguments,
+                       std::size_t count, Tensors& results) {
   const bool traced = recording.tracer != nullptr;
   bool variables = false, contiguous_arguments = true;
   for (std::size_t i = 0; i < count; ++i) {
@@ -176,7 +190,7 @@ void CaptureCore::call(ErasedFunction function, void* object, const Tensor* argu
     variables |= recording.enabled && x.requires_grad;
     contiguous_arguments &= x.contiguous;
   }
-  if ((traced || variables) && function != nullptr) return function(object, arguments, results);
+  if ((traced || variables) && function != nullptr) return function(object.get(), arguments, count, results);
 
   std::vector<Tensor> copies;
   if (!contiguous_arguments)
@@ -201,9 +215,7 @@ void CaptureCore::call(ErasedFunction function, void* object, const Tensor* argu
     impl_->entries.remove_if([&](const Impl::Entry& e) { return e.program == program; });
   }
   if (!recording.enabled) return;
-  mark(results, impl_->where, [&](std::size_t i, const TensorImpl& y) {
-    return program->differentiable[i] || (variables && is_floating(y.dtype));
-  });
+  give_history(results, *program, arguments, variables, impl_->where);
 }
 
 std::vector<KeptProgram> CaptureCore::kept() const {

@@ -47,7 +47,7 @@ namespace detail {
 struct KeptProgram;
 
 /// Calls a function of known type: `count` arguments in, its results out.
-using ErasedFunction = void (*)(void* function, const Tensor* arguments, Tensors& results);
+using ErasedFunction = void (*)(void* function, const Tensor* arguments, std::size_t count, Tensors& results);
 
 /// What is common to all captured functions.
 class CaptureCore {
@@ -59,9 +59,10 @@ class CaptureCore {
   CaptureCore(CaptureCore&&) noexcept;
   CaptureCore& operator=(CaptureCore&&) noexcept;
 
-  /// `function` is null when there are only programs.
-  void call(ErasedFunction function, void* object, const Tensor* arguments, std::size_t count,
-            Tensors& results);
+  /// `function` is null when there are only programs. Results whose derivative is asked for keep a weak hold
+  /// of `object`.
+  void call(ErasedFunction function, const std::shared_ptr<void>& object, const Tensor* arguments,
+            std::size_t count, Tensors& results);
   /// Those that optimised programs are kept of, the last used first.
   std::vector<KeptProgram> kept() const;
   ProgramListing listing() const;
@@ -133,7 +134,7 @@ template <class F>
 class Captured {
  public:
   Captured(F function, const CaptureOptions& options, const SourceLocation& where)
-      : function_(std::move(function)), core_(options, where) {}
+      : function_(std::make_shared<F>(std::move(function))), core_(options, where) {}
 
   template <class... Arguments>
   auto operator()(const Arguments&... arguments) {
@@ -141,7 +142,7 @@ class Captured {
                   "a captured function takes tensors");
     constexpr std::size_t count = sizeof...(Arguments);
     using R = decltype(invoke(std::declval<F&>(), nullptr, std::make_index_sequence<count>{}));
-    const auto erased = [](void* object, const Tensor* in, Tensors& out) {
+    const auto erased = [](void* object, const Tensor* in, std::size_t, Tensors& out) {
       constexpr auto all = std::make_index_sequence<count>{};
       if constexpr (std::is_void_v<R>)
         invoke(*static_cast<F*>(object), in, all);
@@ -150,26 +151,21 @@ class Captured {
     };
     const Tensor in[count + 1] = {static_cast<const Tensor&>(arguments)...};
     Tensors out;
-    core_.call(erased, &function_, in, count, out);
+    core_.call(erased, function_, in, count, out);
     return detail::Results<R>::unpack(out);
   }
 
   /// For a function of a Tensors, of any number of tensors.
   auto operator()(const Tensors& arguments) {
     using R = std::decay_t<std::invoke_result_t<F&, const Tensors&>>;
-    struct Bound {
-      F& function;
-      const Tensors& arguments;
-    } bound{function_, arguments};
-    const auto erased = [](void* object, const Tensor* in, Tensors& out) {
-      Bound& b = *static_cast<Bound*>(object);
+    const auto erased = [](void* object, const Tensor* in, std::size_t count, Tensors& out) {
       Tensors all;
-      all.reserve(b.arguments.size());
-      for (std::size_t i = 0; i < b.arguments.size(); ++i) all.push_back(in[i]);
-      detail::Results<R>::pack(b.function(all), out);
+      all.reserve(count);
+      for (std::size_t i = 0; i < count; ++i) all.push_back(in[i]);
+      detail::Results<R>::pack((*static_cast<F*>(object))(all), out);
     };
     Tensors out;
-    core_.call(erased, &bound, arguments.begin(), arguments.size(), out);
+    core_.call(erased, function_, arguments.begin(), arguments.size(), out);
     return detail::Results<R>::unpack(out);
   }
 
@@ -190,7 +186,7 @@ class Captured {
     return function(in[I]...);
   }
 
-  F function_;
+  std::shared_ptr<void> function_;  // an F
   detail::CaptureCore core_;
 };
 
@@ -204,11 +200,14 @@ class Captured {
 /// every call; everything else, tensors and numbers of the surrounding program, is taken by value while f is
 /// written down. Random operators draw fresh numbers in every call, the same as f itself would.
 ///
-/// A result is a tensor like any other that nothing changes afterwards. It has no history: differentiate
-/// inside of f, or pass arguments that are variables, for which f itself is run. Within another captured
-/// function a call is written down with it. In a CheckFinite scope another program is recorded, which runs
-/// the operators one by one and checks each, with the errors of eager code. An exception in the middle of a
-/// replay leaves every State as it was. One captured function may be called from several threads.
+/// A result is a tensor like any other that nothing changes afterwards. To be fast, differentiate inside of
+/// f. gradients() outside goes through a result all the same, to variables among the arguments (for which f
+/// itself is run at once) and to states: f is then run again, eagerly, on what the call was given. That is an
+/// error for a function that changes states, draws random numbers, or reads variables that are neither
+/// arguments nor states, and after the captured function is gone. Within another captured function a call is
+/// written down with it. In a CheckFinite scope another program is recorded, which runs the operators one by
+/// one and checks each, with the errors of eager code. An exception in the middle of a replay leaves every
+/// State as it was. One captured function may be called from several threads.
 ///
 /// Large ones run on num_threads() threads. save_program() and load_program() take one to another process.
 ///

@@ -64,7 +64,8 @@ class Program {
   const ProgramStatistics& statistics() const { return statistics_; }
   bool fused() const { return fused_; }
 
-  std::vector<bool> differentiable;  ///< by output: the recorded function gave it a history
+  std::vector<bool> differentiable;             ///< by output: the recorded function gave it a history
+  const OperatorDefinition* history = nullptr;  ///< of differentiable outputs; null: they have none
 
  private:
   struct Context;

@@ -52,6 +52,7 @@ ValueId Trace::value_of(const detail::TensorImpl& x) {
     // so that its address means it and no other.
     auto& original = const_cast<detail::TensorImpl&>(x);
     kept_.push_back(Tensor::share(&original));
+    met_variables_ |= x.requires_grad;
     at->second = graph_.add_constant(elements_of(original));
   }
   return at->second;

@@ -21,6 +21,8 @@ class Trace final : public detail::Tracer {
   void output(const Tensor& value);
   /// Ends the recording; the destructor does it otherwise.
   void close() { detail::recording.tracer = nullptr; }
+  /// Whether a variable, or what was computed from one, became a constant.
+  bool met_variables() const { return met_variables_; }
   Graph finish() &&;
 
   detail::TensorImpl* apply(const Call& call) override;
@@ -40,6 +42,7 @@ class Trace final : public detail::Tracer {
   std::uint32_t number_;  // of this trace in the process
   std::unordered_map<const detail::TensorImpl*, ValueId> constants_;
   std::vector<Tensor> kept_;
+  bool met_variables_ = false;
   std::unordered_map<const detail::StateSlot*, Current> states_;
   std::vector<ValueId> inputs_;
 };

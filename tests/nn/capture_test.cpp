@@ -46,6 +46,11 @@ Run train(bool captured, const MakeOptimizer& make, DType dtype, bool dropout = 
   return run;
 }
 
+void check_near(const Tensor& a, const Tensor& b) {
+  CHECK(a.shape() == b.shape());
+  CHECK(max(abs(a - b)).item<double>() <= 1e-5 * (1.0 + max(abs(b)).item<double>()));
+}
+
 void check_same(const Run& a, const Run& b, double tolerance) {
   REQUIRE(a.losses.size() == b.losses.size());
   CHECK(a.losses.back() < 0.7 * a.losses.front());
@@ -160,9 +165,56 @@ TEST_CASE("one captured step may be called by several threads") {
   CHECK(p[0].value().to_vector<float>() == std::vector<float>(64 * 64, -201.0f));
 }
 
-TEST_CASE("the result of a captured function has no history, and says so") {
+TEST_CASE("gradients go through the results of captured functions, to states and arguments") {
+  nn::Sequential net{nn::Linear(4, 8), nn::Tanh(), nn::Linear(8, 3)};
+  nn::Parameters p = net.parameters();
+  auto f = [&](const Tensor& x) { return std::pair<Tensor, Tensor>(net(x), sum(square(x), 1)); };
+  auto g = capture(f);
+  const Tensor x = random::normal({5, 4}), labels = tensor({0, 1, 2, 0, 1});
+  const auto loss_of = [&](const std::pair<Tensor, Tensor>& y) {
+    return nn::cross_entropy(y.first, labels) + mean(y.second) * sum(square(y.first));
+  };
+  for (int i = 0; i < 2; ++i) {
+    const Tensors expected = gradients(loss_of(f(x)), p), got = gradients(loss_of(g(x)), p);
+    for (std::size_t k = 0; k < p.size(); ++k) check_near(got[k], expected[k]);
+  }
+  // The states' values are those of the call, also when they have changed since; so are second derivatives.
+  const Tensor w = p[0].value();
+  const auto [y, norms] = g(x);
+  const auto [eager, eager_norms] = f(x);
+  nn::Parameter(p[0]).set(w * 3.0);
+  const Tensor first = gradients(sum(square(y)), {w}, {.create_graph = true})[0];
+  const Tensor first_eager = gradients(sum(square(eager)), {w}, {.create_graph = true})[0];
+  check_near(first, first_eager);
+  check_near(gradients(sum(square(first)), {w})[0], gradients(sum(square(first_eager)), {w})[0]);
+  CHECK(p[0].value().to_vector<float>() == (w * 3.0).to_vector<float>());
+  CHECK_FALSE(norms.requires_grad());
+}
+
+TEST_CASE("a captured function's results are differentiated while it lives") {
   const nn::Parameter w(ones({3}));
-  auto f = capture([&](const Tensor& x) { return sum(w.value() * x); });
+  Tensor y;
+  {
+    auto f = capture([&](const Tensor& x) { return sum(w.value() * x); });
+    y = f(ones({3}));
+    CHECK(gradients(y, {w.value()})[0].to_vector<float>() == std::vector<float>{1, 1, 1});
+  }
+  CHECK_THROWS_WITH_AS(gradients(y, {w.value()}), doctest::Contains("the captured function is gone"),
+                       GraphError);
+}
+
+TEST_CASE("results of functions that change states, draw, or read variables have no history, and say so") {
+  const nn::Parameter w(ones({3}));
+  const Tensor v = variable(ones({3}));
+  State count(zeros({}));
+  auto read = capture([&](const Tensor& x) { return sum(v * x); });
+  auto draw = capture([&](const Tensor& x) { return sum(w.value() * x * random::normal({3})); });
+  CHECK_THROWS_AS(gradients(read(ones({3})), {v}), GraphError);
+  CHECK_THROWS_AS(gradients(draw(ones({3})), {w.value()}), GraphError);
+  auto f = capture([&](const Tensor& x) {
+    count.set(count.value() + 1.0);
+    return sum(w.value() * x);
+  });
   const Tensor y = f(ones({3}));
   CHECK(y.item<float>() == 3);
   CHECK_THROWS_WITH_AS(gradients(y * 2.0, {w.value()}), doctest::Contains("inside of the function"),
