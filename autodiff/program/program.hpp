@@ -89,7 +89,7 @@ class Program {
   bool fused_ = true;
   bool checks_ = false;
   bool updates_ = false;
-  std::mutex running_;  // programs that update states run one at a time
+  std::mutex running_;         // programs that update states run one at a time
   std::mutex contexts_mutex_;  // of the others
   std::vector<std::unique_ptr<Context>> contexts_;
 };
