@@ -102,7 +102,8 @@ TEST_CASE("a first run allocates the arena, the tiles and the results that the p
   const nn::Parameter p(random::normal({200, 7}));
   for (const bool fuse : {true, false}) {
     program::Trace trace;
-    const Tensor h = tanh(matmul(trace.argument(x), trace.argument(w)) * scale.value());
+    const Tensor first = trace.argument(x), second = trace.argument(w);  // in this order
+    const Tensor h = tanh(matmul(first, second) * scale.value());
     const Tensor loss = sum(square(matmul(h, p.value())));
     trace.output(h);
     trace.output(softmax(h, -1));
