@@ -108,9 +108,13 @@ Shape shape_from_json(const Json& json) {
   if (!json.is_array() || json.size() > static_cast<std::size_t>(max_ndim))
     fail(fmt::format("expected a list of at most {} whole numbers", max_ndim));
   Shape shape;
-  for (const Json& n : json) {
-    if (!n.is_number_integer()) fail("expected a list of whole numbers");
-    shape.push_back(n.get<std::int64_t>());
+  std::int64_t bytes = 8;  // shape rules multiply lengths
+  for (const Json& json_length : json) {
+    if (!json_length.is_number_integer()) fail("expected a list of whole numbers");
+    const auto n = json_length.get<std::int64_t>();
+    if (n != 0 && (n == INT64_MIN || __builtin_mul_overflow(bytes, n < 0 ? -n : n, &bytes)))
+      fail("the numbers " + json.dump() + " are impossible");
+    shape.push_back(n);
   }
   return shape;
 }

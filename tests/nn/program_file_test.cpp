@@ -329,7 +329,7 @@ TEST_CASE("programs that break a rule are refused with what is wrong") {
     for (NamedTensor& t : tensors)
       if (t.name == "states/s") t.tensor = ones({2});
   });
-  refuses("is impossible", [](Json& json, auto&, auto&) {
+  refuses("are impossible", [](Json& json, auto&, auto&) {
     json["types"].push_back({"float32", {std::int64_t{1} << 62, 8}});
   });
   refuses("there is no program in it", [](Json& json, auto&, auto&) { json["programs"] = Json::array(); });
