@@ -2,7 +2,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <stdexcept>
@@ -43,6 +42,9 @@ Tensors focal(const Tensor& x0, const Tensor& bias, const Tensor& labels) {
 struct Case {
   std::int64_t rows, columns;
 };
+struct Product {
+  std::int64_t m, n, k;
+};
 
 template <class F>
 void run(std::int64_t count, int threads, F&& task) {
@@ -62,8 +64,8 @@ TEST_SUITE_BEGIN("threads");
 TEST_CASE("a captured program gives the same bits on every number of threads") {
   // Rows that end on cache lines, rows that don't, rows shorter than a line, rows longer than a tile, one
   // row.
-  for (const auto& [rows, columns] :
-       {Case{3001, 133}, {4096, 64}, {40000, 3}, {70001, 1}, {999, 1001}, {1, 8000}}) {
+  for (const Case& c : {Case{3001, 133}, {4096, 64}, {40000, 3}, {70001, 1}, {999, 1001}, {1, 8000}}) {
+    const std::int64_t rows = c.rows, columns = c.columns;
     CAPTURE(rows);
     CAPTURE(columns);
     const Tensor x = random::normal({rows, columns}), b = random::normal({columns}),
@@ -138,13 +140,14 @@ TEST_CASE("an error on another thread arrives at the caller, with its line, and 
 TEST_CASE("matrix products with 48 rows a thread give the same bits on every number of threads") {
   for (const bool ta : {false, true})
     for (const bool tb : {false, true})
-      for (const auto& [m, n, k] : {std::array<std::int64_t, 3>{128, 512, 784},
-                                    {512, 512, 128},
-                                    {257, 301, 403},
-                                    {40, 3000, 65},
-                                    {1000, 70, 120},
-                                    {2000, 16, 301}})
+      for (const Product& p : {Product{128, 512, 784},
+                               {512, 512, 128},
+                               {257, 301, 403},
+                               {300, 3000, 65},
+                               {1000, 70, 120},
+                               {2000, 17, 301}})
         for (const DType dtype : {DType::float32, DType::float64}) {
+          const std::int64_t m = p.m, n = p.n, k = p.k;
           CAPTURE(m);
           CAPTURE(n);
           const Tensor a = cast(random::normal(ta ? Shape{k, m} : Shape{m, k}), dtype);
@@ -166,8 +169,8 @@ TEST_CASE("matrix products with 48 rows a thread give the same bits on every num
 }
 
 TEST_CASE("a product is right however many threads there are for its few rows") {
-  for (const auto& [m, n, k] :
-       {std::array<std::int64_t, 3>{2, 5000, 700}, {64, 1280, 784}, {40, 3001, 65}, {95, 401, 300}}) {
+  for (const Product& p : {Product{2, 5000, 700}, {64, 1280, 784}, {40, 3001, 65}, {95, 401, 300}}) {
+    const std::int64_t m = p.m, n = p.n, k = p.k;
     const Tensor a = random::normal({m, k}), b = random::normal({k, n});
     const Threads one(1);
     const Tensor expected = matmul(a, b);
