@@ -22,7 +22,8 @@ struct ResultNumber {
 /// While it lives, this thread reads other values from some states; operators compute as ever.
 class Substitute final : public detail::Tracer {
  public:
-  Substitute() : before_(std::exchange(detail::recording.tracer, this)) {}
+  explicit Substitute(const SourceLocation& where)
+      : where_(where), before_(std::exchange(detail::recording.tracer, this)) {}
   ~Substitute() { detail::recording.tracer = before_; }
   Substitute(const Substitute&) = delete;
   Substitute& operator=(const Substitute&) = delete;
@@ -48,11 +49,11 @@ class Substitute final : public detail::Tracer {
   }
   void assign(const std::shared_ptr<detail::StateSlot>&, Tensor&&) override {
     throw GraphError("captured_result",
-                     "the function changes a state now, which it did not when it was captured",
-                     SourceLocation{});
+                     "the function changes a state now, which it did not when it was captured", where_);
   }
 
  private:
+  SourceLocation where_;
   detail::Tracer* before_;
   std::vector<std::pair<const detail::StateSlot*, Tensor>> values_;
 };
@@ -75,7 +76,7 @@ struct Origin {
     for (std::uint32_t i = 0; i < arguments; ++i) in.push_back(call.input(i));
     in.emplace_back();
     std::vector<std::shared_ptr<detail::StateSlot>> slots;
-    Substitute scope;
+    Substitute scope(call.where);
     for (std::size_t k = 0; k < states.size(); ++k) {
       slots.push_back(states[k].lock());
       if (slots.back() == nullptr) gone("a state of the captured function");

@@ -29,22 +29,13 @@ void refuse_while_tracing(const char* function) {
     throw GraphError(function, "called while a function is captured: values are not there yet");
 }
 
-/// Whether the states still have the types that the program was recorded with.
-bool fits(const program::Program& p) {
-  for (const program::StateUse& s : p.graph().states())
-    if (s.slot->value.dtype() != p.graph().dtype(s.before) ||
-        s.slot->value.shape() != p.graph().shape(s.before))
-      return false;
-  return true;
-}
-
 }  // namespace
 
 void detail::save_program(const CaptureCore& core, const std::string& path,
                           const std::vector<NamedStates>& names) {
   refuse_while_tracing("save_program");
   std::vector<KeptProgram> programs = core.kept();
-  std::erase_if(programs, [](const KeptProgram& p) { return !fits(*p.program); });
+  std::erase_if(programs, [](const KeptProgram& p) { return !p.program->fits(); });
   if (programs.empty()) throw GraphError("save_program", "nothing has been captured yet: call it first");
   program::write_programs(path, programs, names);
 }

@@ -20,24 +20,28 @@ void with_item(const RowOp& op, F&& f) {
   }
 }
 
-void run(const std::vector<LoopOp>& ops, std::byte** slots, std::int64_t rows, std::int64_t columns) {
+/// The operations on one tile; `after` is called behind each.
+template <class After>
+void run(const std::vector<LoopOp>& ops, std::byte** slots, std::int64_t rows, std::int64_t columns,
+         After&& after) {
   const std::int64_t extents[3][2] = {{1, rows * columns}, {1, rows}, {rows, columns}};
   for (const LoopOp& o : ops) {
     const auto& [r, c] = extents[static_cast<int>(o.extent)];
     o.op.kernel(slots, o.op, r, c);
+    after();
   }
+}
+void run(const std::vector<LoopOp>& ops, std::byte** slots, std::int64_t rows, std::int64_t columns) {
+  run(ops, slots, rows, columns, [] {});
 }
 
 /// The same with the next tile's operands fetched into the cache meanwhile, some lines after each operation:
 /// the hardware follows a stream only as long as it is read without a pause.
 void run_fetching(const Loop& loop, std::byte** slots, std::int64_t rows, std::int64_t columns) {
   constexpr auto line = static_cast<std::int64_t>(detail::buffer_alignment);
-  const std::int64_t extents[3][2] = {{1, rows * columns}, {1, rows}, {rows, columns}};
   const auto count = static_cast<std::int64_t>(loop.body.size());
   std::int64_t n = 0;
-  for (const LoopOp& o : loop.body) {
-    const auto& [r, c] = extents[static_cast<int>(o.extent)];
-    o.op.kernel(slots, o.op, r, c);
+  run(loop.body, slots, rows, columns, [&] {
     for (const std::uint32_t k : loop.ahead) {
       const Stream& s = loop.streams[k];
       const std::int64_t bytes = rows * columns * s.column_bytes;
@@ -47,7 +51,7 @@ void run_fetching(const Loop& loop, std::byte** slots, std::int64_t rows, std::i
         __builtin_prefetch(next + i * line);
     }
     ++n;
-  }
+  });
 }
 
 std::byte* at(std::byte* const* bases, const Place& place) { return bases[place.buffer] + place.offset; }

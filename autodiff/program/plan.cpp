@@ -225,42 +225,42 @@ class Planner {
   /// Whether a loop may write over what it reads: its tiles end on cache lines, or there is one.
   static bool in_any_order(const Step& s) { return !s.structured || s.rows * s.columns <= smallest_tile; }
 
-  /// An operand of instruction n that dies here and whose memory the result can take over; none if there is
-  /// none.
+  /// What dies in the step of instruction n and leaves its memory to the result; none if there is nothing. In
+  /// a loop everybody who reads it must have done so by then, element by element.
   ValueId heritage(std::uint32_t n) const {
     const Instruction& i = g_[n];
     const std::uint32_t number = s_.step_of[n];
     const Step& step = s_.steps[number];
-    const Form& form = s_.forms[n];
     constexpr std::size_t longest = 256;  // instructions that are looked through
-    if (step.instructions.size() > longest) return none;
-    if (step.loop ? form.kind != Kind::elementwise || !in_any_order(step) : i.op->overwrites < 0) return none;
-    const auto inputs = g_.inputs(i);
-    for (std::size_t k = 0; k < inputs.size(); ++k) {
-      const ValueId x = root(inputs[k]);
+    const auto free_for_result = [&](ValueId v) {
+      const ValueId x = root(v);
       const std::uint32_t b = plan_.buffer_of[x];
-      if (b == none || plan_.buffers[b].home != Home::arena || inherited_[x] || last_use_[x] != number ||
-          step_of_value(x) == number || s_.layouts[inputs[k]].offset != 0 ||
-          !s_.layouts[inputs[k]].contiguous || g_.bytes(x) != g_.bytes(i.output) ||
-          item_size(g_.dtype(x)) != item_size(g_.dtype(i.output)))
-        continue;
-      if (!step.loop) {
-        if (static_cast<int>(k) != i.op->overwrites) continue;
-        if (std::count_if(inputs.begin(), inputs.end(), [&](ValueId v) { return root(v) == x; }) == 1)
-          return x;
-        continue;
-      }
-      // Everybody else reads it before, element by element.
-      bool fine = true;
-      for (const std::uint32_t m : step.instructions) {
-        const auto theirs = g_.inputs(g_[m]);
-        for (std::size_t q = 0; q < theirs.size(); ++q)
-          if (root(theirs[q]) == x)
-            fine = fine && m <= n && s_.forms[m].kind == Kind::elementwise &&
-                   s_.forms[m].moves[q] == Moves::full;
-      }
-      if (fine) return x;
+      return b != none && plan_.buffers[b].home == Home::arena && !inherited_[x] && last_use_[x] == number &&
+             step_of_value(x) != number && s_.layouts[v].offset == 0 && s_.layouts[v].contiguous &&
+             g_.bytes(x) == g_.bytes(i.output) && item_size(g_.dtype(x)) == item_size(g_.dtype(i.output));
+    };
+    if (!step.loop) {
+      if (i.op->overwrites < 0) return none;
+      const auto inputs = g_.inputs(i);
+      const ValueId v = inputs[static_cast<std::size_t>(i.op->overwrites)];
+      const auto same = [&](ValueId other) { return root(other) == root(v); };
+      return free_for_result(v) && std::count_if(inputs.begin(), inputs.end(), same) == 1 ? root(v) : none;
     }
+    if (s_.forms[n].kind != Kind::elementwise || !in_any_order(step) || step.instructions.size() > longest)
+      return none;
+    const auto read_in_time = [&](ValueId x) {
+      for (const std::uint32_t m : step.instructions) {
+        const auto inputs = g_.inputs(g_[m]);
+        for (std::size_t k = 0; k < inputs.size(); ++k)
+          if (root(inputs[k]) == x &&
+              (m > n || s_.forms[m].kind != Kind::elementwise || s_.forms[m].moves[k] != Moves::full))
+            return false;
+      }
+      return true;
+    };
+    for (const std::uint32_t m : step.instructions)
+      for (const ValueId v : g_.inputs(g_[m]))
+        if (free_for_result(v) && read_in_time(root(v))) return root(v);
     return none;
   }
 

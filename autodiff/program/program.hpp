@@ -58,6 +58,8 @@ class Program {
   /// that were recorded.
   bool run(const Tensor* arguments, Tensor* results);
 
+  /// Whether the states still have the types that were recorded.
+  bool fits() const;
   const Graph& graph() const { return graph_; }
   const Schedule& schedule() const { return schedule_; }
   const Plan& plan() const { return plan_; }
@@ -70,7 +72,6 @@ class Program {
  private:
   struct Context;
   Program(Graph recorded, const CaptureOptions& options, bool checks);
-  bool fits() const;
   std::unique_ptr<Context> take();
   void give_back(std::unique_ptr<Context> context);
   void run_step(Context& context, const PlannedStep& step);
