@@ -8,7 +8,7 @@
 namespace wengert::bench {
 namespace {
 
-class Focal final : public Workload {
+class Focal final : public Evaluation {
  public:
   Focal() {
     const FocalData data;
@@ -21,15 +21,10 @@ class Focal final : public Workload {
         },
         to_tensor(data.logits, {w5_rows, w5_classes}), to_tensor(data.one_hot(), {w5_rows, w5_classes}));
   }
-  void step() override { results_ = step_(); }
   Result result() override { return compare(results_[0], {results_[1]}); }
-
- private:
-  std::function<Tensors()> step_;
-  Tensors results_;
 };
 
-class Chain final : public Workload {
+class Chain final : public Evaluation {
  public:
   explicit Chain(std::int64_t width) {
     const ChainData data(width);
@@ -48,7 +43,6 @@ class Chain final : public Workload {
         },
         to_tensor(data.x, {width}), to_tensor(data.a, {width}), to_tensor(data.b, {width}));
   }
-  void step() override { results_ = step_(); }
   Result result() override { return compare(results_[0], {results_[1]}); }
   std::map<std::string, double> figures() override {
     if (replayed) return {};  // of the recording
@@ -57,25 +51,21 @@ class Chain final : public Workload {
   }
 
  private:
-  std::function<Tensors()> step_;
-  Tensors results_;
   double forward_ns_ = 0, bytes_ = 0;
 };
 
-class Formula final : public Workload {
+class Formula final : public Evaluation {
  public:
-  void step() override { results_ = step_(); }
+  Formula() {
+    step_ = make_step(
+        [](const Tensor& value) {
+          const Tensor x = variable(value);
+          Tensor loss = sum(tanh(x) * exp(-x * x) + sigmoid(x) * x);
+          return Tensors{loss, gradients(loss, {x})[0]};
+        },
+        to_tensor(normals(w7_size, 71), {w7_size}));
+  }
   Result result() override { return compare(results_[0], {results_[1]}); }
-
- private:
-  std::function<Tensors()> step_ = make_step(
-      [](const Tensor& value) {
-        const Tensor x = variable(value);
-        Tensor loss = sum(tanh(x) * exp(-x * x) + sigmoid(x) * x);
-        return Tensors{loss, gradients(loss, {x})[0]};
-      },
-      to_tensor(normals(w7_size, 71), {w7_size}));
-  Tensors results_;
 };
 
 }  // namespace

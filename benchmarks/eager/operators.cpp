@@ -17,7 +17,7 @@ struct Normal {
   }
 };
 
-class OperatorRow final : public Workload {
+class OperatorRow final : public Evaluation {
  public:
   OperatorRow(Function function, const std::vector<Normal>& wrt, const Normal& cotangent) {
     const auto run = [function](const Tensors& in, const Tensor& c) {
@@ -37,7 +37,6 @@ class OperatorRow final : public Workload {
           wrt[0].tensor(), wrt[1].tensor(), cotangent.tensor());
     only_last_ = wrt.size() == 2 && wrt[1].shape.size() == 1;
   }
-  void step() override { results_ = step_(); }
   Result result() override {
     // the bias row compares the bias's gradient only: the other is the cotangent itself
     Tensors gradients;
@@ -46,8 +45,6 @@ class OperatorRow final : public Workload {
   }
 
  private:
-  std::function<Tensors()> step_;
-  Tensors results_;
   bool only_last_ = false;
 };
 

@@ -31,6 +31,20 @@ std::function<Tensors()> make_step(F f, T... arguments) {
   return [captured, arguments...] { return (*captured)(arguments...); };
 }
 
+/// A row whose step gives tensors. The last step's are dropped before the next, as in a loop whose results go
+/// out of scope.
+class Evaluation : public Workload {
+ public:
+  void step() override {
+    results_ = Tensors{};
+    results_ = step_();
+  }
+
+ protected:
+  std::function<Tensors()> step_;
+  Tensors results_;
+};
+
 /// The loss or, of anything larger, its projection, and the gradients' checksum.
 Result compare(const Tensor& output, const Tensors& gradients);
 

@@ -127,7 +127,10 @@ class HessianVector final : public ClassifierRow {
         },
         x_, labels_);
   }
-  void step() override { results_ = step_(); }
+  void step() override {
+    results_ = Tensors{};
+    results_ = step_();
+  }
   int checked_steps() const override { return 1; }
   Result result() override {
     Tensors products;

@@ -173,6 +173,7 @@ class HessianVector final : public ClassifierRow {
       direction_.push_back(tensor(direction[i], parameters_[i].sizes()));
   }
   void step() override {
+    product_.clear();
     loss_ = loss();
     const auto gradients = grad({loss_}, parameters_, {}, true, true);
     product_ = grad(gradients, parameters_, direction_);
@@ -187,6 +188,7 @@ class HessianVector final : public ClassifierRow {
 class Focal final : public Workload {
  public:
   void step() override {
+    gradient_.reset();  // as in a loop whose results go out of scope; so everywhere below
     const Tensor log_p = torch::log_softmax(logits_, -1), p = torch::exp(log_p);
     loss_ = -torch::mean(torch::sum(torch::square(1 - p) * log_p * one_hot_, -1));
     gradient_ = grad({loss_}, {logits_})[0];
@@ -234,6 +236,7 @@ class Chain final : public Workload {
 class Formula final : public Workload {
  public:
   void step() override {
+    gradient_.reset();
     loss_ = torch::sum(torch::tanh(x_) * torch::exp(-x_ * x_) + torch::sigmoid(x_) * x_);
     gradient_ = grad({loss_}, {x_})[0];
   }
@@ -250,6 +253,8 @@ class Operator final : public Workload {
            Tensor cotangent)
       : function_(std::move(function)), wrt_(std::move(wrt)), cotangent_(std::move(cotangent)) {}
   void step() override {
+    output_.reset();
+    gradients_.clear();
     output_ = function_(wrt_);
     gradients_ = grad({output_}, wrt_, {cotangent_});
   }

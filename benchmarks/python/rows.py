@@ -47,6 +47,7 @@ class Derivatives:
         self.engine, self.compute, self.compared, self.last = engine, compute, compared, None
 
     def step(self):
+        self.last = self.engine.pending = None  # dropped, as in a loop whose results go out of scope
         self.last = self.engine.pending = self.compute()
 
     def reset(self):
