@@ -82,6 +82,7 @@ struct RowSpec {
   std::uint32_t column_inputs = 0;
   bool column_result = false;
   Rule<bool (*)(const Call&)> sums_rows = {};
+  Rule<bool (*)(const Call&, DirectSizes&)> direct = {};
   bool elementwise = false;
   std::uint8_t data_input = 0;
 };
@@ -136,6 +137,7 @@ inline const OperatorDefinition* define([[maybe_unused]] OperatorSpec spec) {
   op.row.column_inputs = spec.row.column_inputs;
   op.row.column_result = spec.row.column_result;
   op.row.sums_rows = spec.row.sums_rows;
+  op.row.direct = spec.row.direct;
   op.checks_values = spec.checks_values;
   op.view = std::move(spec.view);
   op.differentiable = spec.differentiable;

@@ -10,11 +10,13 @@
 /// Row-major; op(A) is [m, k] and A is stored [k, m] when ta, op(B) is [k, n] and B is stored [n, k] when tb;
 /// ld* is the distance between stored rows. float, double and std::int64_t (which wraps around). k = 0 gives
 /// beta C; beta = 0 overwrites C, whatever it held. C is written exactly, except that a product with n at
-/// most one register and contiguous rows may touch the 64 bytes after its end.
+/// most one register and contiguous rows may touch the 64 bytes after its end. A and B may be read to the end
+/// of a register behind their last element.
 ///
 /// Products of a few hundred operations cost less than the call into BLAS and are done here, with the
 /// instruction set of the caller.
 
+#include <array>
 #include <cstring>
 
 #include "autodiff/kernels/blas.hpp"
@@ -85,6 +87,70 @@ WENGERT_INLINE void tiny(bool ta, bool tb, int m, int n, int k, T alpha, const T
     tiny_rows<1>(n, k, alpha, a + i * row_step, row_step, k_step, b, ldb, beta, c + i * ldc, ldc);
 }
 
+#if WENGERT_SIMD && defined(__AVX512F__)
+/// Two registers one after the other, in the order that `index` says.
+WENGERT_INLINE __m512 pick(__m512 a, __m512 b, Vec<float, Simd>::Bits index) {
+  return _mm512_permutex2var_ps(a, __builtin_bit_cast(__m512i, index), b);
+}
+WENGERT_INLINE __m512d pick(__m512d a, __m512d b, Vec<double, Simd>::Bits index) {
+  return _mm512_permutex2var_pd(a, __builtin_bit_cast(__m512i, index), b);
+}
+
+/// Whether C fits into one register, and A and B into two, which can be permuted as one.
+template <class T>
+WENGERT_INLINE bool is_minute(std::int64_t m, std::int64_t n, std::int64_t k) {
+  constexpr int W = Native<T>::width;
+  return m <= W && n <= W && m * n <= W && k <= 2 * W && m * k <= 2 * W && n * k <= 2 * W && k > 0;
+}
+
+/// A minute product of matrices without gaps: each lane finds its row of A and its column of B, term by term
+/// in the order of tiny(), so with the same bits. One store: a result of several rows that are written one by
+/// one can't be forwarded to the load of the whole that comes next.
+template <class T>
+WENGERT_INLINE void minute(bool ta, bool tb, int m, int n, int k, T alpha, const T* a, const T* b, T beta,
+                           T* c) {
+  using V = Native<T>;
+  using Bits = typename V::Bits;
+  using Bit = typename V::Bit;
+  constexpr int W = V::width;
+  static constexpr auto lanes = [] {
+    std::array<Bit, W> all{};
+    for (int i = 0; i < W; ++i) all[static_cast<std::size_t>(i)] = static_cast<Bit>(i);
+    return all;
+  }();
+  // One over n in 16 bits, rounded up: exact for quotients of numbers below W.
+  static constexpr auto reciprocals = [] {
+    std::array<Bit, W + 1> all{};
+    for (unsigned i = 1; i <= W; ++i) all[i] = (65536 + i - 1) / i;
+    return all;
+  }();
+  const Bits lane = __builtin_bit_cast(Bits, lanes);
+  const Bits row = lane * reciprocals[static_cast<std::size_t>(n)] >> 16;
+  const Bits column = lane - row * static_cast<Bit>(n);
+  Bits at_a = ta ? row : row * static_cast<Bit>(k), at_b = tb ? column * static_cast<Bit>(k) : column;
+  const Bit step_a = static_cast<Bit>(ta ? m : 1), step_b = static_cast<Bit>(tb ? 1 : n);
+  const V a0 = V::load(a), a1 = V::load(m * k > W ? a + W : a);
+  const V b0 = V::load(b), b1 = V::load(n * k > W ? b + W : b);
+  V sum(T(0));
+  for (int p = 0; p < k; ++p) {
+    sum = fma(V(typename V::Batch(pick(a0.v.data, a1.v.data, at_a))),
+              V(typename V::Batch(pick(b0.v.data, b1.v.data, at_b))), sum);
+    at_a += step_a;
+    at_b += step_b;
+  }
+  V value = alpha == T(1) ? sum : V(alpha) * sum;
+  if (beta != T(0)) value = fma(V(beta), V::load(c), value);
+  value.store(c);
+}
+#else
+template <class T>
+WENGERT_INLINE bool is_minute(std::int64_t, std::int64_t, std::int64_t) {
+  return false;
+}
+template <class T>
+WENGERT_INLINE void minute(bool, bool, int, int, int, T, const T*, const T*, T, T*) {}
+#endif
+
 /// Whether the work is small enough to be done here; measured against OpenBLAS 0.3.21.
 template <class T>
 WENGERT_INLINE bool is_tiny(bool tb, std::int64_t m, std::int64_t n, std::int64_t k) {
@@ -141,6 +207,9 @@ inline void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t 
     product::integers(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
   } else {
     if (m == 0 || n == 0) return;
+    if (product::is_minute<T>(m, n, k) && lda == (ta ? m : k) && ldb == (tb ? k : n) && ldc == n)
+      return product::minute(ta, tb, static_cast<int>(m), static_cast<int>(n), static_cast<int>(k), alpha, a,
+                             b, beta, c);
     // A column of results is a row of the transposed product, which fills registers better.
     if (n == 1 && ldc == 1 && m > 1 && product::is_tiny<T>(!ta, 1, m, k))
       return product::tiny(!tb, !ta, 1, static_cast<int>(m), static_cast<int>(k), alpha, b, ldb, a, lda, beta,

@@ -4,6 +4,7 @@
 /// Row kernels: an operator's arithmetic on a tile of contiguous rows, which is what chains of operators are
 /// run with, tile by tile, in the L1 cache.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -38,6 +39,9 @@ struct PitchedRowOp : RowOp {
   const std::int64_t* pitch = nullptr;
 };
 
+/// What a kernel can be told about a call beforehand.
+using DirectSizes = std::array<std::int64_t, 8>;
+
 /// How an operator works on the rows of a matrix, when it does.
 struct RowRule {
   /// By element type of input `data_input`.
@@ -53,6 +57,11 @@ struct RowRule {
   bool column_result = false;       ///< the result has one element a row
   /// sum: whether this call adds up over all leading axes (the result is one row) or over all axes.
   bool (*sums_rows)(const Call&) = nullptr;
+  /// No row operator, but a kernel that needs nothing but addresses and a few numbers when all operands are
+  /// contiguous: fills in the numbers that `attributes` then points to, instead of the attribute struct, or
+  /// returns false. `rows` and `cols` mean nothing to it. The input that the operator overwrites may have the
+  /// memory of the result.
+  bool (*direct)(const Call&, DirectSizes&) = nullptr;
 };
 
 }  // namespace wengert

@@ -184,6 +184,33 @@ void product(const Call& call, detail::TensorImpl& out, T scale, T keep) {
   }
 }
 
+/// What gemm takes, of a product of two contiguous matrices.
+[[maybe_unused]] bool product_sizes(const Call& call, DirectSizes& sizes) {
+  const auto [ta, tb] = call.attrs<MatmulAttributes>();
+  const Shape &a = call.shape(0), &b = call.shape(1);
+  if (a.size() != 2 || b.size() != 2) return false;
+  sizes = {ta, tb, a[ta ? 1 : 0], b[tb ? 0 : 1], a[ta ? 0 : 1], a[1], b[1]};
+  return true;
+}
+template <class T>
+void product_rows(std::byte* const* slots, const RowOp& op, T scale, T keep) {
+  const auto& [ta, tb, m, n, k, lda, ldb, unused] = *static_cast<const DirectSizes*>(op.attributes);
+  kernels::gemm<T>(ta != 0, tb != 0, m, n, k, scale, reinterpret_cast<const T*>(slots[op.in[0]]), lda,
+                   reinterpret_cast<const T*>(slots[op.in[1]]), ldb, keep,
+                   reinterpret_cast<T*>(slots[op.out]), n);
+}
+template <class T>
+void product_direct(std::byte* const* slots, const RowOp& op, std::int64_t, std::int64_t) {
+  product_rows<T>(slots, op, 1, 0);
+}
+template <class T>
+void product_added_direct(std::byte* const* slots, const RowOp& op, std::int64_t, std::int64_t) {
+  const auto& sizes = *static_cast<const DirectSizes*>(op.attributes);
+  if (slots[op.out] != slots[op.in[2]])  // not in place
+    std::memcpy(slots[op.out], slots[op.in[2]], static_cast<std::size_t>(sizes[2] * sizes[3]) * sizeof(T));
+  product_rows<T>(slots, op, *reinterpret_cast<const T*>(slots[op.in[3]]), 1);
+}
+
 inline void product_kernel(const Call& call, detail::TensorImpl& out) {
   switch (out.dtype) {
     case DType::float32:
@@ -327,6 +354,8 @@ void linear() {
             return meta;
           },
       .kernel = product_added_kernel,
+      .row = {.kernel = {nullptr, nullptr, product_added_direct<float>, product_added_direct<double>},
+              .direct = product_sizes},
       .reads = reads_inputs(0, 1, 2, 3),
       .compose =
           [](const Call& call) {
@@ -371,6 +400,9 @@ void linear() {
       .attributes = attributes_of<MatmulAttributes>,
       .infer = product_meta,
       .kernel = product_kernel,
+      .row = {.kernel = {nullptr, product_direct<std::int64_t>, product_direct<float>,
+                         product_direct<double>},
+              .direct = product_sizes},
       .reads = reads_inputs(0, 1),
       .vjp = product_vjp,
       .jvp =

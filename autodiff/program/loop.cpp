@@ -99,14 +99,6 @@ void begin_loop(const Loop& loop, const LoopThread& thread) {
 
 void run_chunk(const Loop& loop, const LoopThread& thread, std::int64_t chunk) {
   std::byte** const slots = thread.slots;
-  if (loop.tiles == 1) {
-    for (const Stream& s : loop.streams) slots[s.slot] = at(thread.bases, s.place);
-    for (const TileSum& sum : loop.sums) {
-      slots[sum.slot] = at(thread.bases, sum.result);
-      if (!sum.everything) std::memset(slots[sum.slot], 0, static_cast<std::size_t>(sum.columns * sum.item));
-    }
-    return run(loop.body, slots, loop.rows, loop.columns);
-  }
   for (const TileSum& sum : loop.sums)
     if (!sum.everything)
       std::memset(at(thread.bases, sum.parts) + chunk * sum.part_bytes, 0,
@@ -134,7 +126,6 @@ void run_chunk(const Loop& loop, const LoopThread& thread, std::int64_t chunk) {
 }
 
 void finish_sums(const Loop& loop, std::byte* const* bases) {
-  if (loop.tiles == 1) return;
   for (const TileSum& sum : loop.sums) {
     std::byte* slots[] = {at(bases, sum.result), at(bases, sum.parts), nullptr};
     RowOp op;
@@ -157,8 +148,13 @@ namespace tiles {
 
 void expand_row(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t columns) {
   const std::int64_t bytes = columns * *static_cast<const std::int64_t*>(op.attributes);
-  for (std::int64_t r = 0; r < rows; ++r)
-    std::memcpy(slots[op.out] + r * bytes, slots[op.in[0]], static_cast<std::size_t>(bytes));
+  std::byte* out = slots[op.out];
+  const std::byte* const in = slots[op.in[0]];
+  if (bytes <= static_cast<std::int64_t>(detail::buffer_alignment)) {  // whole lines, over the next row
+    for (std::int64_t r = 0; r < rows; ++r, out += bytes) std::memcpy(out, in, detail::buffer_alignment);
+    return;
+  }
+  for (std::int64_t r = 0; r < rows; ++r, out += bytes) std::memcpy(out, in, static_cast<std::size_t>(bytes));
 }
 
 void expand_column(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t columns) {
@@ -176,6 +172,10 @@ void spread(std::byte* const* slots, const RowOp& op, std::int64_t, std::int64_t
     auto* out = reinterpret_cast<T*>(slots[op.out]);
     std::fill(out, out + detail::buffer_alignment / sizeof(T), *reinterpret_cast<const T*>(slots[op.in[0]]));
   });
+}
+
+void clear(std::byte* const* slots, const RowOp& op, std::int64_t, std::int64_t bytes) {
+  std::memset(slots[op.out], 0, static_cast<std::size_t>(bytes));
 }
 
 void copy_one(std::byte* const* slots, const RowOp& op, std::int64_t, std::int64_t) {

@@ -58,6 +58,14 @@ struct TileSum {
   RowKernel sum = nullptr;
 };
 
+/// An operation whose operands and extent are the same in every run.
+struct FlatOp {
+  RowOp op;
+  std::uint32_t rows = 1, columns = 1;
+
+  void run(std::byte* const* slots) const { op.kernel(slots, op, rows, columns); }
+};
+
 /// Row operations over the tiles of a domain of rows and columns.
 struct Loop {
   std::int64_t rows = 1, columns = 1;
@@ -76,6 +84,9 @@ struct Loop {
   std::uint32_t slots = 0;
   std::vector<std::pair<std::uint32_t, std::size_t>> temporaries;  ///< slot, offset in the frame
   std::size_t frame_bytes = 0;
+
+  /// Whether there is a single tile: such loops are flat operations of the plan.
+  bool flat() const { return tiles == 1 && rows * columns <= INT32_MAX; }
 };
 
 /// What a thread needs for a loop: the addresses of all buffers, and for itself a table of loop.slots
@@ -100,6 +111,8 @@ void expand_row(std::byte* const* slots, const RowOp& op, std::int64_t rows, std
 void expand_column(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t columns);
 /// The element as often as fills a vector register.
 void spread(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t columns);
+/// Zeros in as many bytes as there are columns.
+void clear(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t columns);
 /// One element.
 void copy_one(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t columns);
 /// out[c] += in[r, c] over all rows; `attributes` points to an Adder.

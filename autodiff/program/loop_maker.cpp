@@ -310,12 +310,18 @@ class LoopMaker {
     sum.add = kernel_of("add", g_.dtype(x));
     sum.sum = kernel_of("sum", g_.dtype(x));
     sum.part_bytes = sum.everything ? sum.item : (sum.columns * sum.item + line - 1) / line * line + line;
-    if (loop_.tiles > 1)
+    if (!loop_.flat())
       sum.parts = r_.work_space(
           static_cast<std::size_t>(sum.part_bytes * (sum.everything ? loop_.tiles : loop_.chunks)));
     const std::uint32_t from = operand(x, Moves::full, false, column).slot;
     LoopOp o;
-    if (sum.everything) {
+    if (sum.everything && loop_.flat()) {
+      o.op.kernel = sum.sum;
+      o.op.out = sum.slot;
+      o.op.in[0] = from;
+      o.extent = column ? Extent::column : Extent::tile;
+      loop_.body.push_back(o);
+    } else if (sum.everything) {
       const std::uint32_t part = new_slot();
       temporaries_.push_back({part, false});
       o.op.kernel = sum.sum;

@@ -78,27 +78,32 @@ class Arena {
 
 class Planner {
  public:
-  Planner(const Graph& g, const Schedule& s) : g_(g), s_(s), notes_(g.values().size()) {}
+  Planner(const Graph& g, const Schedule& s, bool calls)
+      : g_(g), s_(s), calls_(calls), notes_(g.values().size()) {}
 
   Plan run() && {
     inherited_.assign(g_.values().size(), false);
     find_lifetimes();
     find_homes();
     find_in_place();
+    frame_ = add_buffer(Home::frame, 0, none);
+    plan_.flat_begins.reserve(s_.steps.size());
     for (std::uint32_t step = 0; step < s_.steps.size(); ++step) {
+      plan_.flat_begins.push_back(static_cast<std::uint32_t>(plan_.flat.size()));
       for (const std::uint32_t n : s_.steps[step].instructions) place_result(n);
       if (s_.steps[step].loop)
         add_loop(step);
-      else
-        add_call(s_.steps[step].instructions.front());
+      else if (!add_direct(step))
+        add_call(step);
       for (const std::uint32_t b : work_space_) release(b);
       work_space_.clear();
       for (const ValueId v : dying_[step])
         if (plan_.buffer_of[v] != none && !inherited_[v]) release(plan_.buffer_of[v]);
     }
     for (std::uint32_t b = 0; b < plan_.buffers.size(); ++b)
-      if (plan_.buffers[b].home != Home::arena && plan_.buffers[b].home != Home::constant)
-        plan_.moving.push_back(b);
+      if (moves(b)) plan_.moving.push_back(b);
+    plan_.flat.shrink_to_fit();
+    plan_.slots.shrink_to_fit();
     plan_.arena_bytes = static_cast<std::size_t>(arena_.size());
     return std::move(plan_);
   }
@@ -139,7 +144,7 @@ class Planner {
   }
 
   std::uint32_t add_buffer(Home home, std::size_t index, ValueId v) {
-    plan_.buffers.push_back({home, static_cast<std::uint32_t>(index), 0, g_.bytes(v), v});
+    plan_.buffers.push_back({home, static_cast<std::uint32_t>(index), 0, v == none ? 0 : g_.bytes(v), v});
     return static_cast<std::uint32_t>(plan_.buffers.size() - 1);
   }
 
@@ -301,12 +306,13 @@ class Planner {
     return at->second;
   }
 
-  void add_call(std::uint32_t n) {
+  void add_call(std::uint32_t step) {
+    const std::uint32_t n = s_.steps[step].instructions.front();
     CallStep call;
     call.instruction = n;
     for (const ValueId v : g_.inputs(g_[n])) call.inputs.push_back(header(v));
     call.output = header(g_[n].output);
-    plan_.steps.push_back({false, static_cast<std::uint32_t>(plan_.calls.size())});
+    plan_.steps.push_back({PlannedStep::Kind::call, static_cast<std::uint32_t>(plan_.calls.size()), 0, step});
     plan_.calls.push_back(std::move(call));
   }
 
@@ -321,15 +327,91 @@ class Planner {
                               [&](std::size_t bytes) {
                                 return Place{work_space(bytes), 0};
                               }};
-    plan_.steps.push_back({true, static_cast<std::uint32_t>(plan_.loops.size())});
-    const Loop& loop = plan_.loops.emplace_back(make_loop(request, plan_));
+    Loop loop = make_loop(request, plan_);
     plan_.frame_bytes = std::max(plan_.frame_bytes, loop.frame_bytes);
-    plan_.most_slots = std::max(plan_.most_slots, loop.slots);
     plan_.parallel |= loop.parallel;
+    if (loop.flat()) return add_flat(loop, step);
+    plan_.steps.push_back({PlannedStep::Kind::loop, static_cast<std::uint32_t>(plan_.loops.size()), 0, step});
+    plan_.loops.push_back(std::move(loop));
+  }
+
+  // ------------------------------------------------------------------------------------- flat operations
+
+  bool moves(std::uint32_t b) const {
+    const Home home = plan_.buffers[b].home;
+    return home != Home::arena && home != Home::constant && home != Home::frame;
+  }
+
+  /// The slot of a place; those that move are set in every run, so that there is one of each.
+  std::uint32_t slot(const Place& place) {
+    const auto next = static_cast<std::uint32_t>(plan_.slots.size());
+    if (moves(place.buffer)) {
+      const auto [known, fresh] = moving_slot_.try_emplace({place.buffer, place.offset}, next);
+      if (!fresh) return known->second;
+      plan_.moving_slots.emplace_back(next, place);
+    }
+    plan_.slots.push_back(place);
+    return next;
+  }
+
+  /// Flat operations that follow one another are one step.
+  void add_flat_step(std::uint32_t step) {
+    const auto end = static_cast<std::uint32_t>(plan_.flat.size());
+    if (plan_.steps.empty() || plan_.steps.back().kind != PlannedStep::Kind::flat)
+      plan_.steps.push_back({PlannedStep::Kind::flat, plan_.flat_begins.back(), 0, step});
+    plan_.steps.back().end = end;
+  }
+
+  void add_flat(const Loop& loop, std::uint32_t step) {
+    std::vector<std::uint32_t> slots(loop.slots, none);
+    for (const Stream& s : loop.fixed) slots[s.slot] = slot(s.place);
+    for (const auto& [own, offset] : loop.temporaries)
+      slots[own] = slot({frame_, static_cast<std::int64_t>(offset)});
+    for (const TileSum& sum : loop.sums) {
+      slots[sum.slot] = slot(sum.result);
+      if (sum.everything) continue;
+      FlatOp clear;
+      clear.op.kernel = tiles::clear;
+      clear.op.out = slots[sum.slot];
+      clear.columns = static_cast<std::uint32_t>(sum.columns * sum.item);
+      plan_.flat.push_back(clear);
+    }
+    const auto rows = static_cast<std::uint32_t>(loop.rows),
+               columns = static_cast<std::uint32_t>(loop.columns);
+    for (const std::vector<LoopOp>* ops : {&loop.prologue, &loop.body})
+      for (const LoopOp& o : *ops) {
+        FlatOp& flat = plan_.flat.emplace_back(FlatOp{o.op, 1, columns});
+        if (o.extent == Extent::tile) flat.columns = rows * columns;
+        if (o.extent == Extent::column) flat.columns = rows;
+        if (o.extent == Extent::rows) flat.rows = rows;
+        flat.op.out = slots[o.op.out];
+        for (std::uint32_t& in : flat.op.in) in = in < loop.slots ? slots[in] : 0;
+      }
+    add_flat_step(step);
+  }
+
+  /// The call of a step as a flat operation, when its operator can be called with addresses alone.
+  bool add_direct(std::uint32_t step) {
+    const Instruction& i = g_[s_.steps[step].instructions.front()];
+    const auto inputs = g_.inputs(i);
+    if (calls_ || i.op->row.direct == nullptr || g_.elements(i.output) == 0) return false;
+    for (const ValueId v : inputs)
+      if (!s_.layouts[v].contiguous) return false;
+    DirectSizes sizes{};
+    if (!i.op->row.direct(g_.describe(i), sizes)) return false;
+    FlatOp flat;
+    flat.op.kernel = i.op->row.kernel[static_cast<int>(g_.dtype(inputs[0]))];
+    flat.op.attributes = &plan_.direct_sizes.emplace_back(sizes);
+    for (std::size_t k = 0; k < inputs.size(); ++k) flat.op.in[k] = slot(place(inputs[k]));
+    flat.op.out = slot(place(i.output));
+    plan_.flat.push_back(flat);
+    add_flat_step(step);
+    return true;
   }
 
   const Graph& g_;
   const Schedule& s_;
+  const bool calls_;
   Plan plan_;
   LoopNotes notes_;
   Arena arena_;
@@ -340,10 +422,14 @@ class Planner {
   std::vector<std::vector<ValueId>> dying_;
   std::vector<std::uint32_t> work_space_;
   std::unordered_map<ValueId, std::uint32_t> header_of_;
+  std::uint32_t frame_ = none;  // the buffer that stands for the frame
+  std::map<std::pair<std::uint32_t, std::int64_t>, std::uint32_t> moving_slot_;  // by place
 };
 
 }  // namespace
 
-Plan make_plan(const Graph& graph, const Schedule& schedule) { return Planner(graph, schedule).run(); }
+Plan make_plan(const Graph& graph, const Schedule& schedule, bool calls) {
+  return Planner(graph, schedule, calls).run();
+}
 
 }  // namespace wengert::program

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <deque>
 
 #include "autodiff/program/loop.hpp"
@@ -15,6 +16,7 @@ enum class Home : std::uint8_t {
   new_state,  ///< the value that it gets: the same bytes (in place) where nobody else holds them
   fresh,      ///< a new tensor: outputs
   arena,
+  frame,  ///< tiles of the thread that runs the program
 };
 
 struct Buffer {
@@ -39,8 +41,11 @@ struct Header {
 };
 
 struct PlannedStep {
-  bool is_loop = false;
-  std::uint32_t index = 0;  ///< in calls or loops
+  enum class Kind : std::uint8_t { call, loop, flat };
+  Kind kind = Kind::call;
+  std::uint32_t index = 0;  ///< in calls, loops, or the first flat operation
+  std::uint32_t end = 0;    ///< one after the last flat operation
+  std::uint32_t step = 0;   ///< of the schedule; the first one of flat operations
 };
 
 /// Everything about the execution of a graph that is known before it runs.
@@ -53,15 +58,29 @@ struct Plan {
   std::vector<CallStep> calls;
   std::deque<Loop> loops;
   std::vector<PlannedStep> steps;
+  /// What needs no more preparation than addresses, which are the same in every run but for those in moving
+  /// buffers: loops of a single tile, and calls that can be made directly.
+  std::vector<FlatOp> flat;
+  std::vector<Place> slots;  ///< of flat operations
+  std::vector<std::pair<std::uint32_t, Place>> moving_slots;
+  std::vector<std::uint32_t>
+      flat_begins;  ///< by step of the schedule: the first flat operation from there on
+  std::deque<DirectSizes> direct_sizes;
   std::deque<std::int64_t> items;  ///< sizes of elements that row operations point to
   std::deque<tiles::Adder> adders;
   std::vector<bool> in_place;  ///< by state: it may be changed where it lies
   std::size_t arena_bytes = 0;
   std::size_t frame_bytes = 0;
-  std::uint32_t most_slots = 0;
   bool parallel = false;  ///< some loop may run on several threads
+
+  /// The step of the schedule that a flat operation belongs to.
+  std::uint32_t step_of(std::uint32_t flat_operation) const {
+    return static_cast<std::uint32_t>(
+        std::upper_bound(flat_begins.begin(), flat_begins.end(), flat_operation) - flat_begins.begin() - 1);
+  }
 };
 
-Plan make_plan(const Graph& graph, const Schedule& schedule);
+/// With `calls`, each instruction that is no view is a call of its operator's kernel.
+Plan make_plan(const Graph& graph, const Schedule& schedule, bool calls = false);
 
 }  // namespace wengert::program

@@ -31,6 +31,7 @@ struct Program::Context {
   std::deque<Worker> workers;                    // the caller's first
   int threads = 1;                               // of this run
   std::vector<std::byte*> bases;                 // by buffer
+  std::vector<std::byte*> slots;                 // of flat operations
   std::deque<TensorImpl> headers;                // by number
   std::vector<std::uint32_t> moving;             // headers on buffers that are elsewhere in every run
   std::vector<std::vector<TensorImpl*>> inputs;  // by call
@@ -56,7 +57,7 @@ Program::Program(Graph recorded, const CaptureOptions& options, bool checks)
   graph_ = optimise(std::move(recorded), options, statistics_.passes);
   graph_.shrink_to_fit();  // before the plan, which points to attributes
   schedule_ = make_schedule(graph_, {.fuse = options.fuse, .as_recorded = checks});
-  plan_ = make_plan(graph_, schedule_);
+  plan_ = make_plan(graph_, schedule_, checks);
   count(graph_, schedule_, plan_, statistics_);
   for (const ValueId v : graph_.outputs()) output_layouts_.push_back(schedule_.layout(v));
   for (const StateUse& s : graph_.states()) state_layouts_.push_back(schedule_.layout(s.after));
@@ -85,10 +86,13 @@ std::unique_ptr<Program::Context> Program::take() {
   }
   auto c = std::make_unique<Context>();
   c->arena = detail::allocate_storage(plan_.arena_bytes + 64);
+  c->workers.emplace_back(plan_);
   for (const Buffer& b : plan_.buffers)
     c->bases.push_back(b.home == Home::arena      ? c->arena->bytes() + b.offset
                        : b.home == Home::constant ? graph_.constants()[b.index].impl().data
+                       : b.home == Home::frame    ? c->workers.front().frame->bytes()
                                                   : nullptr);
+  for (const Place& place : plan_.slots) c->slots.push_back(c->bases[place.buffer] + place.offset);
   for (std::uint32_t h = 0; h < plan_.headers.size(); ++h) {
     const Header& header = plan_.headers[h];
     TensorImpl& x = c->headers.emplace_back(graph_.dtype(header.value), graph_.shape(header.value));
@@ -133,21 +137,30 @@ bool Program::run(const Tensor* arguments, Tensor* results) {
     context->workers.emplace_back(plan_);
   prepare(*context, arguments);
   hand_out(*context, arguments, results);
-  std::size_t at = 0;
+  std::uint32_t at = 0;  // the step of the schedule, or while flat operations run the number of one
+  bool flat = false;
   try {
-    for (; at < plan_.steps.size(); ++at) run_step(*context, plan_.steps[at]);
+    for (const PlannedStep& step : plan_.steps) {
+      flat = step.kind == PlannedStep::Kind::flat;
+      at = flat ? step.index : step.step;
+      if (flat)
+        for (; at < step.end; ++at) plan_.flat[at].run(context->slots.data());
+      else if (step.kind == PlannedStep::Kind::loop)
+        run_loop(*context, step.index);
+      else
+        run_call(*context, step.index);
+    }
   } catch (const IndexError& e) {
-    if (e.where().line == 0) rethrow_with_line(e, schedule_.steps[at]);
+    if (e.where().line == 0) rethrow_with_line(e, schedule_.steps[flat ? plan_.step_of(at) : at]);
     throw;
   }
   commit(*context);
   return true;
 }
 
-void Program::run_step(Context& context, const PlannedStep& step) {
-  if (step.is_loop) return run_loop(context, step.index);
-  const Call& call = context.calls[step.index];
-  TensorImpl& out = context.headers[plan_.calls[step.index].output];
+void Program::run_call(Context& context, std::uint32_t number) {
+  const Call& call = context.calls[number];
+  TensorImpl& out = context.headers[plan_.calls[number].output];
   if (call.op.kernel != nullptr)
     call.op.kernel(call, out);
   else
@@ -243,9 +256,11 @@ void Program::prepare(Context& c, const Tensor* arguments) {
       }
       case Home::constant:
       case Home::arena:
+      case Home::frame:
         break;
     }
   }
+  for (const auto& [slot, place] : plan_.moving_slots) c.slots[slot] = c.bases[place.buffer] + place.offset;
   for (const std::uint32_t h : c.moving) {
     const Place& place = plan_.headers[h].place;
     c.headers[h].data = c.bases[place.buffer] + place.offset;

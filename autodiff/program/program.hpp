@@ -74,7 +74,7 @@ class Program {
   Program(Graph recorded, const CaptureOptions& options, bool checks);
   std::unique_ptr<Context> take();
   void give_back(std::unique_ptr<Context> context);
-  void run_step(Context& context, const PlannedStep& step);
+  void run_call(Context& context, std::uint32_t number);
   void run_loop(Context& context, std::uint32_t number);
   void rethrow_with_line(const IndexError& e, const Step& step) const;
   void prepare(Context& context, const Tensor* arguments);

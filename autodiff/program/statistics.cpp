@@ -50,8 +50,9 @@ std::int64_t bytes_moved(const Graph& g, const Schedule& s) {
 
 void count(const Graph& graph, const Schedule& schedule, const Plan& plan, ProgramStatistics& counts) {
   counts.instructions = graph.size();
-  counts.steps = plan.steps.size();
-  counts.loops = plan.loops.size();
+  counts.steps = schedule.steps.size();
+  counts.loops = 0;
+  for (const Step& step : schedule.steps) counts.loops += step.loop;
   counts.flops = 0;
   for (const Instruction& i : graph.instructions()) counts.flops += flops(graph, i);
   counts.bytes_moved = bytes_moved(graph, schedule);
