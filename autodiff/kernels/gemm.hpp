@@ -100,7 +100,7 @@ WENGERT_INLINE __m512d pick(__m512d a, __m512d b, Vec<double, Simd>::Bits index)
 template <class T>
 WENGERT_INLINE bool is_minute(std::int64_t m, std::int64_t n, std::int64_t k) {
   constexpr int W = Native<T>::width;
-  return m <= W && n <= W && m * n <= W && k <= 2 * W && m * k <= 2 * W && n * k <= 2 * W && k > 0;
+  return m > 0 && n > 0 && k > 0 && m * n <= W && m * k <= 2 * W && n * k <= 2 * W;
 }
 
 /// A minute product of matrices without gaps: each lane finds its row of A and its column of B, term by term
@@ -139,7 +139,10 @@ WENGERT_INLINE void minute(bool ta, bool tb, int m, int n, int k, T alpha, const
     at_b += step_b;
   }
   V value = alpha == T(1) ? sum : V(alpha) * sum;
-  if (beta != T(0)) value = fma(V(beta), V::load(c), value);
+  if (beta != T(0)) {  // what lies behind C may be the next one of a batch, not yet added to
+    const V old = V::load(c);
+    value = where(V::head(m * n), fma(V(beta), old, value), old);
+  }
   value.store(c);
 }
 #else
@@ -200,16 +203,14 @@ inline void integers(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int6
 
 }  // namespace product
 
+namespace product {
 template <class T>
-inline void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, T alpha, const T* a,
-                 std::int64_t lda, const T* b, std::int64_t ldb, T beta, T* c, std::int64_t ldc) {
+inline void any_size(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, T alpha, const T* a,
+                     std::int64_t lda, const T* b, std::int64_t ldb, T beta, T* c, std::int64_t ldc) {
   if constexpr (std::is_integral_v<T>) {
     product::integers(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
   } else {
     if (m == 0 || n == 0) return;
-    if (product::is_minute<T>(m, n, k) && lda == (ta ? m : k) && ldb == (tb ? k : n) && ldc == n)
-      return product::minute(ta, tb, static_cast<int>(m), static_cast<int>(n), static_cast<int>(k), alpha, a,
-                             b, beta, c);
     // A column of results is a row of the transposed product, which fills registers better.
     if (n == 1 && ldc == 1 && m > 1 && product::is_tiny<T>(!ta, 1, m, k))
       return product::tiny(!tb, !ta, 1, static_cast<int>(m), static_cast<int>(k), alpha, b, ldb, a, lda, beta,
@@ -221,6 +222,18 @@ inline void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t 
       return product::turned(m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
     blas_gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
   }
+}
+}  // namespace product
+
+template <class T>
+WENGERT_INLINE void gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, T alpha,
+                         const T* a, std::int64_t lda, const T* b, std::int64_t ldb, T beta, T* c,
+                         std::int64_t ldc) {
+  if constexpr (std::is_floating_point_v<T>)
+    if (product::is_minute<T>(m, n, k) && lda == (ta ? m : k) && ldb == (tb ? k : n) && ldc == n)
+      return product::minute(ta, tb, static_cast<int>(m), static_cast<int>(n), static_cast<int>(k), alpha, a,
+                             b, beta, c);
+  product::any_size(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
 }
 
 /// `batch` products; a stride of 0 uses one matrix for all.

@@ -86,7 +86,6 @@ class Planner {
     find_lifetimes();
     find_homes();
     find_in_place();
-    frame_ = add_buffer(Home::frame, 0, none);
     plan_.flat_begins.reserve(s_.steps.size());
     for (std::uint32_t step = 0; step < s_.steps.size(); ++step) {
       plan_.flat_begins.push_back(static_cast<std::uint32_t>(plan_.flat.size()));
@@ -100,10 +99,7 @@ class Planner {
       for (const ValueId v : dying_[step])
         if (plan_.buffer_of[v] != none && !inherited_[v]) release(plan_.buffer_of[v]);
     }
-    for (std::uint32_t b = 0; b < plan_.buffers.size(); ++b)
-      if (moves(b)) plan_.moving.push_back(b);
     plan_.flat.shrink_to_fit();
-    plan_.slots.shrink_to_fit();
     plan_.arena_bytes = static_cast<std::size_t>(arena_.size());
     return std::move(plan_);
   }
@@ -144,7 +140,7 @@ class Planner {
   }
 
   std::uint32_t add_buffer(Home home, std::size_t index, ValueId v) {
-    plan_.buffers.push_back({home, static_cast<std::uint32_t>(index), 0, v == none ? 0 : g_.bytes(v), v});
+    plan_.buffers.push_back({home, static_cast<std::uint32_t>(index), 0, g_.bytes(v), v});
     return static_cast<std::uint32_t>(plan_.buffers.size() - 1);
   }
 
@@ -337,21 +333,19 @@ class Planner {
 
   // ------------------------------------------------------------------------------------- flat operations
 
-  bool moves(std::uint32_t b) const {
-    const Home home = plan_.buffers[b].home;
-    return home != Home::arena && home != Home::constant && home != Home::frame;
-  }
-
-  /// The slot of a place; those that move are set in every run, so that there is one of each.
+  /// The buffer that begins at a place.
   std::uint32_t slot(const Place& place) {
-    const auto next = static_cast<std::uint32_t>(plan_.slots.size());
-    if (moves(place.buffer)) {
-      const auto [known, fresh] = moving_slot_.try_emplace({place.buffer, place.offset}, next);
-      if (!fresh) return known->second;
-      plan_.moving_slots.emplace_back(next, place);
+    if (place.offset == 0) return place.buffer;
+    const auto next = static_cast<std::uint32_t>(plan_.buffers.size());
+    const auto [part, fresh] = parts_.try_emplace({place.buffer, place.offset}, next);
+    if (!fresh) return part->second;
+    if (const Buffer& whole = plan_.buffers[place.buffer]; whole.home == Home::arena) {
+      plan_.buffers.push_back({Home::arena, 0, whole.offset + place.offset});
+    } else {
+      plan_.buffers.push_back({Home::part, place.buffer, place.offset});
+      plan_.parts.push_back(next);
     }
-    plan_.slots.push_back(place);
-    return next;
+    return part->second;
   }
 
   /// Flat operations that follow one another are one step.
@@ -365,8 +359,10 @@ class Planner {
   void add_flat(const Loop& loop, std::uint32_t step) {
     std::vector<std::uint32_t> slots(loop.slots, none);
     for (const Stream& s : loop.fixed) slots[s.slot] = slot(s.place);
-    for (const auto& [own, offset] : loop.temporaries)
-      slots[own] = slot({frame_, static_cast<std::int64_t>(offset)});
+    for (const auto& [own, offset] : loop.temporaries) {
+      slots[own] = static_cast<std::uint32_t>(plan_.buffers.size());
+      plan_.buffers.push_back({Home::frame, 0, static_cast<std::int64_t>(offset)});
+    }
     for (const TileSum& sum : loop.sums) {
       slots[sum.slot] = slot(sum.result);
       if (sum.everything) continue;
@@ -422,8 +418,7 @@ class Planner {
   std::vector<std::vector<ValueId>> dying_;
   std::vector<std::uint32_t> work_space_;
   std::unordered_map<ValueId, std::uint32_t> header_of_;
-  std::uint32_t frame_ = none;  // the buffer that stands for the frame
-  std::map<std::pair<std::uint32_t, std::int64_t>, std::uint32_t> moving_slot_;  // by place
+  std::map<std::pair<std::uint32_t, std::int64_t>, std::uint32_t> parts_;  // by place
 };
 
 }  // namespace

@@ -16,13 +16,15 @@ enum class Home : std::uint8_t {
   new_state,  ///< the value that it gets: the same bytes (in place) where nobody else holds them
   fresh,      ///< a new tensor: outputs
   arena,
-  frame,  ///< tiles of the thread that runs the program
+  frame,  ///< a tile of the thread that runs the program
+  part,   ///< something within another buffer
 };
 
 struct Buffer {
   Home home = Home::arena;
-  std::uint32_t index = 0;  ///< argument, constant, state; for fresh the number of the new tensor
-  std::int64_t offset = 0;  ///< in the arena
+  std::uint32_t index =
+      0;  ///< argument, constant, state; for fresh the number of the new tensor; other buffer
+  std::int64_t offset = 0;  ///< in the arena, the frame, the other buffer
   std::size_t bytes = 0;
   ValueId value = none;  ///< the root that lives here; none for work space
 };
@@ -50,19 +52,17 @@ struct PlannedStep {
 
 /// Everything about the execution of a graph that is known before it runs.
 struct Plan {
-  std::vector<Buffer> buffers;
+  std::vector<Buffer> buffers;           ///< those of the arguments first, in their order
   std::vector<std::uint32_t> buffer_of;  ///< by root value; none where it lives in a loop's tiles only
   std::vector<std::uint32_t> fresh;      ///< buffers that are new tensors, in their order
-  std::vector<std::uint32_t> moving;     ///< buffers that are elsewhere in every run
   std::vector<Header> headers;
   std::vector<CallStep> calls;
   std::deque<Loop> loops;
   std::vector<PlannedStep> steps;
-  /// What needs no more preparation than addresses, which are the same in every run but for those in moving
-  /// buffers: loops of a single tile, and calls that can be made directly.
+  /// What needs nothing but the addresses of buffers, which are its slots: loops of a single tile, and calls
+  /// that can be made directly.
   std::vector<FlatOp> flat;
-  std::vector<Place> slots;  ///< of flat operations
-  std::vector<std::pair<std::uint32_t, Place>> moving_slots;
+  std::vector<std::uint32_t> parts;  ///< buffers that are parts of others
   std::vector<std::uint32_t>
       flat_begins;  ///< by step of the schedule: the first flat operation from there on
   std::deque<DirectSizes> direct_sizes;

@@ -31,7 +31,6 @@ struct Program::Context {
   std::deque<Worker> workers;                    // the caller's first
   int threads = 1;                               // of this run
   std::vector<std::byte*> bases;                 // by buffer
-  std::vector<std::byte*> slots;                 // of flat operations
   std::deque<TensorImpl> headers;                // by number
   std::vector<std::uint32_t> moving;             // headers on buffers that are elsewhere in every run
   std::vector<std::vector<TensorImpl*>> inputs;  // by call
@@ -59,27 +58,60 @@ Program::Program(Graph recorded, const CaptureOptions& options, bool checks)
   schedule_ = make_schedule(graph_, {.fuse = options.fuse, .as_recorded = checks});
   plan_ = make_plan(graph_, schedule_, checks);
   count(graph_, schedule_, plan_, statistics_);
-  for (const ValueId v : graph_.outputs()) output_layouts_.push_back(schedule_.layout(v));
-  for (const StateUse& s : graph_.states()) state_layouts_.push_back(schedule_.layout(s.after));
+  find_results();
   schedule_.shrink();
-  for (const StateUse& s : graph_.states()) updates_ |= s.after != s.before;
 }
 
-Program::~Program() = default;
+Program::~Program() { delete spare_.load(); }
+
+/// What every run asks about states and results.
+void Program::find_results() {
+  for (std::uint32_t k = 0; k < graph_.states().size(); ++k) {
+    const StateUse& s = graph_.states()[k];
+    StateRule rule{s.slot.get(), &graph_.shape(s.before), graph_.dtype(s.before), plan_.in_place[k],
+                   plan_.buffer_of[s.before]};
+    if (s.after != s.before) {
+      updates_ = true;
+      const Layout layout = schedule_.layout(s.after);
+      const std::uint32_t b = plan_.buffer_of[layout.root];
+      if (plan_.buffers[b].home == Home::new_state && plan_.buffers[b].index == k)
+        rule.written = b;
+      else
+        taken_.emplace_back(k, ResultRule{s.after, layout, b});
+    }
+    states_.push_back(rule);
+  }
+  for (const ValueId v : graph_.outputs()) {
+    const Layout layout = schedule_.layout(v);
+    outputs_.push_back({v, layout, plan_.buffer_of[layout.root]});
+  }
+  std::vector<bool> met(plan_.buffers.size(), false);
+  const auto note = [&](ResultRule& r) {
+    r.last = !met[r.buffer] && plan_.buffers[r.buffer].home == Home::fresh && r.layout.root == r.value;
+    met[r.buffer] = true;
+  };
+  for (auto taken = taken_.rbegin(); taken != taken_.rend(); ++taken) note(taken->second);
+  for (auto output = outputs_.rbegin(); output != outputs_.rend(); ++output) note(*output);
+}
 
 bool Program::fits() const {
-  for (const StateUse& s : graph_.states()) {
-    const TensorImpl& now = s.slot->value.impl();
-    if (now.dtype != graph_.dtype(s.before) || now.shape != graph_.shape(s.before)) return false;
-  }
-  return true;
+  return std::all_of(states_.begin(), states_.end(), [](const StateRule& s) { return s.fits(); });
 }
 
-std::unique_ptr<Program::Context> Program::take() {
+/// Puts a context aside for the next run, or takes the one that is there.
+Program::Context* Program::exchange(Context* context) {
+  if (!updates_ && !detail::single_threaded()) return spare_.exchange(context, std::memory_order_acq_rel);
+  Context* const before = spare_.load(std::memory_order_relaxed);
+  spare_.store(context, std::memory_order_relaxed);
+  return before;
+}
+
+Program::Context* Program::take() {
+  if (Context* const spare = exchange(nullptr); spare != nullptr) return spare;
   {
-    const detail::LockIfThreads lock(contexts_mutex_, !updates_);
+    const detail::LockIfThreads lock(contexts_mutex_);
     if (!contexts_.empty()) {
-      std::unique_ptr<Context> context = std::move(contexts_.back());
+      Context* const context = contexts_.back().release();
       contexts_.pop_back();
       return context;
     }
@@ -90,9 +122,9 @@ std::unique_ptr<Program::Context> Program::take() {
   for (const Buffer& b : plan_.buffers)
     c->bases.push_back(b.home == Home::arena      ? c->arena->bytes() + b.offset
                        : b.home == Home::constant ? graph_.constants()[b.index].impl().data
-                       : b.home == Home::frame    ? c->workers.front().frame->bytes()
+                       : b.home == Home::frame    ? c->workers.front().frame->bytes() + b.offset
                                                   : nullptr);
-  for (const Place& place : plan_.slots) c->slots.push_back(c->bases[place.buffer] + place.offset);
+  set_parts(*c);
   for (std::uint32_t h = 0; h < plan_.headers.size(); ++h) {
     const Header& header = plan_.headers[h];
     TensorImpl& x = c->headers.emplace_back(graph_.dtype(header.value), graph_.shape(header.value));
@@ -113,49 +145,59 @@ std::unique_ptr<Program::Context> Program::take() {
   }
   c->fresh.resize(plan_.fresh.size());
   c->new_states.resize(graph_.states().size());
-  return c;
+  return c.release();
 }
 
-void Program::give_back(std::unique_ptr<Context> context) {
+void Program::give_back(Context* context) noexcept {
   for (Tensor& t : context->fresh) t = Tensor();
   for (Tensor& t : context->new_states) t = Tensor();
-  const detail::LockIfThreads lock(contexts_mutex_, !updates_);
-  contexts_.push_back(std::move(context));
+  std::unique_ptr<Context> other(exchange(context));
+  if (other == nullptr) return;
+  const detail::LockIfThreads lock(contexts_mutex_);
+  contexts_.push_back(std::move(other));
 }
 
 bool Program::run(const Tensor* arguments, Tensor* results) {
   const detail::LockIfThreads turn(running_, updates_);
-  if (!fits()) return false;
-  std::unique_ptr<Context> context = take();
-  struct Return {
+  struct Lent {
     Program& program;
-    std::unique_ptr<Context>& context;
-    ~Return() { program.give_back(std::move(context)); }
-  } give_back_at_end{*this, context};
-  context->threads = plan_.parallel ? num_threads() : 1;
-  while (context->workers.size() < static_cast<std::size_t>(context->threads))
-    context->workers.emplace_back(plan_);
-  prepare(*context, arguments);
-  hand_out(*context, arguments, results);
-  std::uint32_t at = 0;  // the step of the schedule, or while flat operations run the number of one
-  bool flat = false;
+    Context* const context;
+    ~Lent() { program.give_back(context); }
+  } lent{*this, take()};
+  Context& context = *lent.context;
+  context.threads = plan_.parallel ? num_threads() : 1;
+  while (context.workers.size() < static_cast<std::size_t>(context.threads))
+    context.workers.emplace_back(plan_);
+  if (!prepare(context, arguments)) return false;
+  hand_out(context, arguments, results);
+  run_steps(context);
+  commit(context);
+  return true;
+}
+
+void Program::run_steps(Context& context) {
+  std::byte* const* const slots = context.bases.data();
+  const FlatOp* flat = nullptr;  // the one that runs
+  std::uint32_t number = 0;      // of the step of the schedule that runs otherwise
   try {
     for (const PlannedStep& step : plan_.steps) {
-      flat = step.kind == PlannedStep::Kind::flat;
-      at = flat ? step.index : step.step;
-      if (flat)
-        for (; at < step.end; ++at) plan_.flat[at].run(context->slots.data());
-      else if (step.kind == PlannedStep::Kind::loop)
-        run_loop(*context, step.index);
+      if (step.kind == PlannedStep::Kind::flat) {
+        const FlatOp* const end = plan_.flat.data() + step.end;
+        for (flat = plan_.flat.data() + step.index; flat != end; ++flat) flat->run(slots);
+        flat = nullptr;
+        continue;
+      }
+      number = step.step;
+      if (step.kind == PlannedStep::Kind::loop)
+        run_loop(context, step.index);
       else
-        run_call(*context, step.index);
+        run_call(context, step.index);
     }
   } catch (const IndexError& e) {
-    if (e.where().line == 0) rethrow_with_line(e, schedule_.steps[flat ? plan_.step_of(at) : at]);
+    if (flat != nullptr) number = plan_.step_of(static_cast<std::uint32_t>(flat - plan_.flat.data()));
+    if (e.where().line == 0) rethrow_with_line(e, schedule_.steps[number]);
     throw;
   }
-  commit(*context);
-  return true;
 }
 
 void Program::run_call(Context& context, std::uint32_t number) {
@@ -217,59 +259,52 @@ bool alone(const TensorImpl& x) {
 
 }  // namespace
 
-void Program::prepare(Context& c, const Tensor* arguments) {
-  for (const std::uint32_t b : plan_.moving) {
-    const Buffer& buffer = plan_.buffers[b];
-    switch (buffer.home) {
-      case Home::argument:
-        c.bases[b] = arguments[buffer.index].get()->data;
-        break;
-      case Home::state: {
-        Tensor& value = graph_.states()[buffer.index].slot->value;
-        if (!value.get()->contiguous) {
-          const bool variable = value.requires_grad();
-          NoGrad scope;
-          value = contiguous(value);
-          value.impl().requires_grad = variable;
-        }
-        c.bases[b] = value.get()->data;
-        break;
-      }
-      case Home::new_state: {
-        const StateUse& state = graph_.states()[buffer.index];
-        TensorImpl& old = state.slot->value.impl();
-        if (plan_.in_place[buffer.index] && old.contiguous && alone(old)) {
-          c.bases[b] = old.data;
-        } else {
-          Tensor& fresh = c.new_states[buffer.index] =
-              Tensor::adopt(detail::new_tensor(old.dtype, graph_.shape(state.after)));
-          fresh.impl().requires_grad = old.requires_grad;
-          c.bases[b] = fresh.get()->data;
-        }
-        break;
-      }
-      case Home::fresh: {
-        Tensor& fresh = c.fresh[buffer.index] =
-            Tensor::adopt(detail::new_tensor(graph_.dtype(buffer.value), graph_.shape(buffer.value)));
-        c.bases[b] = fresh.get()->data;
-        break;
-      }
-      case Home::constant:
-      case Home::arena:
-      case Home::frame:
-        break;
+void Program::set_parts(Context& c) const {
+  for (const std::uint32_t b : plan_.parts)
+    c.bases[b] = c.bases[plan_.buffers[b].index] + plan_.buffers[b].offset;
+}
+
+/// The addresses of what is elsewhere in every run. False when a state does not fit.
+bool Program::prepare(Context& c, const Tensor* arguments) {
+  for (std::size_t k = 0; k < graph_.arguments().size(); ++k) c.bases[k] = arguments[k].get()->data;
+  for (std::size_t k = 0; k < states_.size(); ++k) {
+    const StateRule& state = states_[k];
+    if (!state.fits()) return false;
+    Tensor& value = state.slot->value;
+    if (!value.get()->contiguous) {
+      const bool variable = value.requires_grad();
+      NoGrad scope;
+      value = contiguous(value);
+      value.impl().requires_grad = variable;
     }
+    TensorImpl& old = *value.get();
+    c.bases[state.read] = old.data;
+    if (state.written == none) continue;
+    c.bases[state.written] = old.data;
+    if (state.in_place && alone(old)) continue;
+    const Shape& shape = graph_.shape(graph_.states()[k].after);
+    Tensor& fresh = c.new_states[k] = Tensor::adopt(detail::new_tensor(state.dtype, shape));
+    fresh.impl().requires_grad = old.requires_grad;
+    c.bases[state.written] = fresh.get()->data;
   }
-  for (const auto& [slot, place] : plan_.moving_slots) c.slots[slot] = c.bases[place.buffer] + place.offset;
+  for (const std::uint32_t b : plan_.fresh) {
+    const Buffer& buffer = plan_.buffers[b];
+    Tensor& fresh = c.fresh[buffer.index] =
+        Tensor::adopt(detail::new_tensor(graph_.dtype(buffer.value), graph_.shape(buffer.value)));
+    c.bases[b] = fresh.get()->data;
+  }
+  set_parts(c);
   for (const std::uint32_t h : c.moving) {
     const Place& place = plan_.headers[h].place;
     c.headers[h].data = c.bases[place.buffer] + place.offset;
   }
+  return true;
 }
 
 /// A value that outlives the run, as a tensor of its own: a handle, or a view of what holds its bytes.
-Tensor Program::result(Context& c, ValueId v, const Layout& layout, const Tensor* arguments) const {
-  const Buffer& b = plan_.buffers[plan_.buffer_of[layout.root]];
+Tensor Program::result(Context& c, const ResultRule& rule, const Tensor* arguments) const {
+  const Buffer& b = plan_.buffers[rule.buffer];
+  if (rule.last) return std::move(c.fresh[b.index]);
   Tensor holder;
   switch (b.home) {
     case Home::argument:
@@ -279,33 +314,30 @@ Tensor Program::result(Context& c, ValueId v, const Layout& layout, const Tensor
       holder = graph_.constants()[b.index];
       break;
     case Home::state:
-      holder = graph_.states()[b.index].slot->value;
+      holder = states_[b.index].slot->value;
       break;
     case Home::new_state:
-      holder = c.new_states[b.index].defined() ? c.new_states[b.index] : graph_.states()[b.index].slot->value;
+      holder = c.new_states[b.index].defined() ? c.new_states[b.index] : states_[b.index].slot->value;
       break;
     default:
       holder = c.fresh[b.index];
   }
-  if (layout.root == v && !holder.requires_grad()) return holder;
+  if (rule.layout.root == rule.value && !holder.requires_grad()) return holder;
   TensorImpl& base = holder.impl();
-  return Tensor::adopt(detail::new_view(base, graph_.shape(v), layout.strides_of(graph_.shape(v)),
-                                        layout.offset / static_cast<std::int64_t>(item_size(base.dtype))));
+  const Shape& shape = graph_.shape(rule.value);
+  return Tensor::adopt(
+      detail::new_view(base, shape, rule.layout.strides_of(shape),
+                       rule.layout.offset / static_cast<std::int64_t>(item_size(base.dtype))));
 }
 
 /// The tensors of the results, and of states that take over other values: they see the bytes that the kernels
 /// are about to write. What can fail for want of memory has been done before a state changes in place.
 void Program::hand_out(Context& c, const Tensor* arguments, Tensor* results) {
-  for (std::size_t k = 0; k < graph_.outputs().size(); ++k)
-    results[k] = result(c, graph_.outputs()[k], output_layouts_[k], arguments);
-  for (std::uint32_t k = 0; k < graph_.states().size(); ++k) {
-    const StateUse& state = graph_.states()[k];
-    if (state.after == state.before) continue;
-    const Buffer& b = plan_.buffers[plan_.buffer_of[state_layouts_[k].root]];
-    if (b.home == Home::new_state && b.index == k) continue;
-    Tensor value = result(c, state.after, state_layouts_[k], arguments);
+  for (const ResultRule& output : outputs_) *results++ = result(c, output, arguments);
+  for (const auto& [k, rule] : taken_) {
+    Tensor value = result(c, rule, arguments);
     TensorImpl& base = value.impl();
-    if (state.slot->value.requires_grad()) {
+    if (states_[k].slot->value.requires_grad()) {
       value = Tensor::adopt(detail::new_view(base, base.shape, base.strides, 0));
       value.impl().requires_grad = true;
     }
@@ -314,8 +346,8 @@ void Program::hand_out(Context& c, const Tensor* arguments, Tensor* results) {
 }
 
 void Program::commit(Context& c) noexcept {
-  for (std::uint32_t k = 0; k < graph_.states().size(); ++k)
-    if (c.new_states[k].defined()) graph_.states()[k].slot->value.swap(c.new_states[k]);
+  for (std::size_t k = 0; k < states_.size(); ++k)
+    if (c.new_states[k].defined()) states_[k].slot->value.swap(c.new_states[k]);
 }
 
 }  // namespace wengert::program

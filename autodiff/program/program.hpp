@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 
@@ -71,28 +72,55 @@ class Program {
 
  private:
   struct Context;
+  /// A state that is read from one buffer, and written to another where `written` is not none.
+  struct StateRule {
+    detail::StateSlot* slot;
+    const Shape* shape;
+    DType dtype;
+    bool in_place;
+    std::uint32_t read, written = none;
+
+    bool fits() const {
+      const detail::TensorImpl& now = slot->value.impl();
+      return now.dtype == dtype && now.shape == *shape;
+    }
+  };
+  /// A value that outlives the run, and the buffer that it lies in.
+  struct ResultRule {
+    ValueId value;
+    Layout layout;
+    std::uint32_t buffer;
+    bool last = false;  ///< to be handed out from a new tensor, and as a whole
+  };
   Program(Graph recorded, const CaptureOptions& options, bool checks);
-  std::unique_ptr<Context> take();
-  void give_back(std::unique_ptr<Context> context);
+  void find_results();
+  Context* exchange(Context* context);
+  Context* take();
+  void give_back(Context* context) noexcept;
+  void run_steps(Context& context);
   void run_call(Context& context, std::uint32_t number);
   void run_loop(Context& context, std::uint32_t number);
   void rethrow_with_line(const IndexError& e, const Step& step) const;
-  void prepare(Context& context, const Tensor* arguments);
+  void set_parts(Context& context) const;
+  bool prepare(Context& context, const Tensor* arguments);
   void hand_out(Context& context, const Tensor* arguments, Tensor* results);
   void commit(Context& context) noexcept;
-  Tensor result(Context& context, ValueId v, const Layout& layout, const Tensor* arguments) const;
+  Tensor result(Context& context, const ResultRule& rule, const Tensor* arguments) const;
 
   Graph graph_;
   Schedule schedule_;
-  std::vector<Layout> output_layouts_, state_layouts_;  // by output; of the new values, by state
   Plan plan_;
+  std::vector<StateRule> states_;
+  std::vector<ResultRule> outputs_;
+  std::vector<std::pair<std::uint32_t, ResultRule>> taken_;  // by states, of values that lie elsewhere
   ProgramStatistics statistics_;
   bool fused_ = true;
   bool checks_ = false;
   bool updates_ = false;
-  std::mutex running_;         // programs that update states run one at a time
-  std::mutex contexts_mutex_;  // of the others
-  std::vector<std::unique_ptr<Context>> contexts_;
+  std::mutex running_;  // programs that update states run one at a time
+  std::atomic<Context*> spare_{nullptr};
+  std::mutex contexts_mutex_;
+  std::vector<std::unique_ptr<Context>> contexts_;  // that were needed at the same time
 };
 
 /// The passes of `options` in their order, each followed by a check of the graph. What they did is appended
