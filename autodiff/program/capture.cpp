@@ -97,8 +97,8 @@ struct CaptureCore::Impl {
   }
 
   /// The program for these arguments, recorded when there is none. The mutex is held.
-  std::shared_ptr<program::Program> find(ErasedFunction function, const std::shared_ptr<void>& object,
-                                         const Tensor* arguments, std::size_t count) {
+  const std::shared_ptr<program::Program>& find(ErasedFunction function, const std::shared_ptr<void>& object,
+                                                const Tensor* arguments, std::size_t count) {
     auto other = entries.end();  // what a loaded function can make do with
     for (auto e = entries.begin(); e != entries.end(); ++e) {
       if (!matches(*e, arguments, count)) continue;
@@ -192,30 +192,36 @@ void CaptureCore::call(ErasedFunction function, const std::shared_ptr<void>& obj
   }
   if ((traced || variables) && function != nullptr) return function(object.get(), arguments, count, results);
 
-  std::vector<Tensor> copies;
-  if (!contiguous_arguments)
+  if (!contiguous_arguments) {
+    std::vector<Tensor> copies;
     for (std::size_t i = 0; i < count; ++i) copies.push_back(contiguous(arguments[i]));
-  const Tensor* const in = contiguous_arguments ? arguments : copies.data();
-  std::shared_ptr<program::Program> program;
+    return call(function, object, copies.data(), count, results);
+  }
+  const auto run = [&](program::Program& program) {
+    results.resize(program.graph().outputs().size());
+    if (traced)
+      program::interpret(program.graph(), arguments, results.begin());
+    else if (!program.run(arguments, results.begin()))
+      return false;
+    if (recording.enabled) give_history(results, program, arguments, variables, impl_->where);
+    return true;
+  };
   for (;;) {
+    std::shared_ptr<program::Program> program;
     {
       const LockIfThreads lock(impl_->mutex);
-      program = impl_->find(function, object, arguments, count);
+      const std::shared_ptr<program::Program>& found = impl_->find(function, object, arguments, count);
+      // Programs that update states take turns, whatever their signatures; the others run side by side.
+      if (found->updates() && !traced && run(*found)) return;
+      program = found;
     }
-    results.resize(program->graph().outputs().size());
-    if (traced) {
-      program::interpret(program->graph(), in, results.begin());
-      break;
-    }
-    if (program->run(in, results.begin())) break;
+    if ((traced || !program->updates()) && run(*program)) return;
     if (function == nullptr)
       throw GraphError("load_program", "a state has another element type or shape than in the program");
     // A parameter has got another element type since this was recorded.
     const LockIfThreads lock(impl_->mutex);
     impl_->entries.remove_if([&](const Impl::Entry& e) { return e.program == program; });
   }
-  if (!recording.enabled) return;
-  give_history(results, *program, arguments, variables, impl_->where);
 }
 
 std::vector<KeptProgram> CaptureCore::kept() const {

@@ -13,8 +13,7 @@ namespace wengert::detail {
 /// Locks a mutex unless the process has only ever had one thread.
 class LockIfThreads {
  public:
-  explicit LockIfThreads(std::mutex& mutex, bool wanted = true)
-      : mutex_(wanted && !single_threaded() ? &mutex : nullptr) {
+  explicit LockIfThreads(std::mutex& mutex) : mutex_(single_threaded() ? nullptr : &mutex) {
     if (mutex_ != nullptr) mutex_->lock();
   }
   ~LockIfThreads() {
@@ -54,9 +53,9 @@ class Program {
   Program& operator=(const Program&) = delete;
 
   /// Runs the program on contiguous arguments of the recorded types; `results` has room for all outputs.
-  /// Several threads may run one program; those that update states take turns. When a kernel throws, no state
-  /// has changed. False, and nothing done, when a state does not have the element type and shape any more
-  /// that were recorded.
+  /// Several threads may run one program that updates no states; the caller sees to it that others take
+  /// turns. When a kernel throws, no state has changed. False, and nothing done, when a state does not have
+  /// the element type and shape any more that were recorded.
   bool run(const Tensor* arguments, Tensor* results);
 
   /// Whether the states still have the types that were recorded.
@@ -66,6 +65,7 @@ class Program {
   const Plan& plan() const { return plan_; }
   const ProgramStatistics& statistics() const { return statistics_; }
   bool fused() const { return fused_; }
+  bool updates() const { return updates_; }
 
   std::vector<bool> differentiable;             ///< by output: the recorded function gave it a history
   const OperatorDefinition* history = nullptr;  ///< of differentiable outputs; null: they have none
@@ -117,7 +117,6 @@ class Program {
   bool fused_ = true;
   bool checks_ = false;
   bool updates_ = false;
-  std::mutex running_;  // programs that update states run one at a time
   std::atomic<Context*> spare_{nullptr};
   std::mutex contexts_mutex_;
   std::vector<std::unique_ptr<Context>> contexts_;  // that were needed at the same time

@@ -143,7 +143,7 @@ TEST_CASE("a kernel may call the program that it is part of") {
   static int depth = 0;
   static std::function<Tensor(const Tensor&)> again;
   static const Operator recurse = define_operator({.name = "recurse",
-       .contract = "piecewise constant as far as anybody asks",
+                                                   .contract = "piecewise constant as far as anybody asks",
                                                    .shape = [](Shapes in) { return in[0]; },
                                                    .forward =
                                                        [](const XArrays<double>& in, XArray<double>& out) {
@@ -181,6 +181,37 @@ TEST_CASE("several threads run one program at a time, each on addresses of its o
     });
   for (std::thread& t : all) t.join();
   for (const int count : wrong) CHECK(count == 0);
+}
+
+TEST_CASE("an argument that is a state's own tensor keeps its elements while the state changes") {
+  State s(samples::values({4, 4}, 3));
+  const auto f = [&](const Tensor& x) {
+    s.set(s.value() + 1.0);
+    return matmul(tanh(matmul(x, x)), x);
+  };
+  auto program = capture(f);
+  for (int run = 0; run < 3; ++run) {
+    const Tensor expected = matmul(tanh(matmul(s.value(), s.value())), s.value());
+    CHECK(same_bits(program(s.value()), expected));
+  }
+  CHECK(same_bits(s.value(), samples::values({4, 4}, 3) + 1.0 + 1.0 + 1.0));
+}
+
+TEST_CASE("calls with several signatures, from several threads, take turns when they update the same state") {
+  State count(zeros({}));
+  auto program = capture([&](const Tensor& x) {
+    count.set(count.value() + 1.0);
+    return sum(x) + count.value();
+  });
+  constexpr int threads = 4, calls = 300;
+  std::vector<std::thread> all;
+  for (int t = 0; t < threads; ++t)
+    all.emplace_back([&, t] {
+      const Tensor x = zeros({1 + t % 2});
+      for (int i = 0; i < calls; ++i) program(x);
+    });
+  for (std::thread& t : all) t.join();
+  CHECK(count.value().item<float>() == threads * calls);
 }
 
 TEST_SUITE_END();
