@@ -146,7 +146,8 @@ inline std::string describe_recipe(const Recipe& r) {
 }
 
 /// How many a test tries: WENGERT_RANDOM_GRAPHS in the environment, for a long search, or these.
-inline std::uint64_t how_many(std::uint64_t usual, [[maybe_unused]] std::uint64_t with_sanitizers) {
+inline std::uint64_t how_many([[maybe_unused]] std::uint64_t usual,
+                              [[maybe_unused]] std::uint64_t with_sanitizers) {
   if (const char* wanted = std::getenv("WENGERT_RANDOM_GRAPHS")) return std::strtoull(wanted, nullptr, 10);
 #ifdef WENGERT_SANITIZED
   return with_sanitizers;
