@@ -6,6 +6,7 @@ namespace wengert::detail {
 namespace {
 
 Kernel elementwise_kernels[4];
+RowKernel chain_kernels[4];
 
 void use(OperatorDefinition& op, const RowKernel (&rows)[4]) {
   op.kernel = elementwise_kernels[op.max_inputs <= 3 ? op.max_inputs : 0];
@@ -22,6 +23,18 @@ void set_elementwise_kernels(const Kernel (&by_inputs)[4]) {
 void set_elementwise(const char* name, const RowKernel (&rows)[4]) {
   use(const_cast<OperatorDefinition&>(*find_operator(name)), rows);
 }
+
+void set_chain_step(const char* name, unsigned code) {
+  auto& op = const_cast<OperatorDefinition&>(*find_operator(name));
+  for (unsigned i = 0; i < 2 && static_cast<int>(i) < op.max_inputs; ++i)
+    op.row.step[i] = static_cast<std::uint16_t>(code + 2 * i);
+}
+
+void set_chain_kernels(const RowKernel (&rows)[4]) {
+  for (int i = 0; i < 4; ++i) chain_kernels[i] = rows[i];
+}
+
+RowKernel chain_kernel(DType dtype) { return chain_kernels[static_cast<int>(dtype)]; }
 
 OperatorDefinition* register_elementwise(OperatorDefinition op, int arity, bool boolean_result) {
   op.elementwise = true;

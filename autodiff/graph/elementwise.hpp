@@ -30,6 +30,10 @@ void set_elementwise(const char* name, const RowKernel (&rows)[4]);
 void set_fused_vjp(const char* op, int input, int arity, const RowKernel (&rows)[4]);
 /// The kernels that run a row kernel over any shapes: for any number of inputs, and for one, two and three.
 void set_elementwise_kernels(const Kernel (&by_inputs)[4]);
+/// The operator takes part in chains as the rule with this code.
+void set_chain_step(const char* name, unsigned code);
+/// The kernels that run chains, by element type.
+void set_chain_kernels(const RowKernel (&rows)[4]);
 [[noreturn]] void fail_element_type(const Call& call);
 }  // namespace detail
 

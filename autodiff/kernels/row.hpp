@@ -32,6 +32,13 @@ struct RowOp {
   std::uint32_t repeated = 0;  ///< elementwise: bit i, input i is a single element used for all
 };
 
+/// One operator of a chain that hands its result on in registers (chain.hpp).
+struct ChainStep {
+  std::uint32_t code =
+      0;  ///< RowRule::step of the input that is handed on, one more where `slot` is repeated
+  std::uint32_t slot = 0;  ///< the other operand, when there is one
+};
+
 /// What an elementwise row kernel gets with more than one row, each at a distance of its own.
 struct PitchedRowOp : RowOp {
   /// Bytes from a row to the next: of the result, then of the inputs (0 for a bias). Rows are written in
@@ -50,6 +57,8 @@ struct RowRule {
   /// out[i] = f(in0[i], ...): called with rows = 1 and cols elements, at least one, or with a
   /// PitchedRowOp; inputs are full or `repeated`.
   bool elementwise = false;
+  /// Elementwise: the code as a step of a chain that works on input 0, or 1; 0: it does not take part.
+  std::uint16_t step[2] = {};
   /// Not elementwise: whether this call works on whole rows, all leading axes of the data counted as rows and
   /// the last one as columns.
   bool (*fits)(const Call&) = nullptr;

@@ -4,6 +4,7 @@
 #include "autodiff/graph/samples.hpp"
 #include "autodiff/ops/logic.hpp"
 #include "autodiff/ops/math.hpp"
+#include "autodiff/ops/rules.hpp"
 
 namespace wengert {
 namespace {
@@ -32,7 +33,7 @@ void arithmetic() {
   add_ = define_elementwise({
       .name = "add",
       .doc = "a + b",
-      .forward = numeric([](auto a, auto b) { return a + b; }),
+      .forward = numeric(rules::sum),
       .derivatives = {[](auto, auto, auto) { return 1.0; }, [](auto, auto, auto) { return 1.0; }},
       .rewrite =
           [](Rewriting& r) {
@@ -48,7 +49,7 @@ void arithmetic() {
   subtract_ = define_elementwise({
       .name = "subtract",
       .doc = "a - b",
-      .forward = numeric([](auto a, auto b) { return a - b; }),
+      .forward = numeric(rules::difference),
       .derivatives = {[](auto, auto, auto) { return 1.0; }, [](auto, auto, auto) { return -1.0; }},
       .rewrite =
           [](Rewriting& r) {
@@ -61,7 +62,7 @@ void arithmetic() {
   multiply_ = define_elementwise({
       .name = "multiply",
       .doc = "a * b",
-      .forward = numeric([](auto a, auto b) { return a * b; }),
+      .forward = numeric(rules::product),
       .derivatives = {[](auto, auto b, auto) { return b; }, [](auto a, auto, auto) { return a; }},
       .rewrite = [](Rewriting& r) { return factor_rewritten(r, true); },
       .samples = [] { return samples::pairs(); },
@@ -71,7 +72,7 @@ void arithmetic() {
       .name = "divide",
       .doc = "a / b",
       .contract = "integers divide in float64",
-      .forward = [](auto a, auto b) { return a / b; },
+      .forward = rules::quotient,
       .derivatives = {[](auto, auto b, auto) { return 1.0 / b; },
                       [](auto, auto b, auto y) { return -y / b; }},
       .rewrite = [](Rewriting& r) { return factor_rewritten(r, false); },
@@ -82,7 +83,7 @@ void arithmetic() {
       .name = "safe_multiply",
       .doc = "a * b, 0 where a is 0",
       .contract = "0 where a is 0, also for an infinite or NaN b",
-      .forward = [](auto a, auto b) { return where(a == 0.0, zeros_like(a), a * b); },
+      .forward = rules::safe_product,
       .derivatives = {[](auto, auto b, auto) { return b; }, [](auto a, auto, auto) { return a; }},
       .rewrite =
           [](Rewriting& r) {
@@ -97,7 +98,7 @@ void arithmetic() {
   negative_ = define_elementwise({
       .name = "negative",
       .doc = "-x",
-      .forward = numeric([](auto x) { return -x; }),
+      .forward = numeric(rules::opposite),
       .derivative = [](auto, auto) { return -1.0; },
       .rewrite = [](Rewriting& r) { return r.negated(r.inputs[0]); },
       .samples = [] { return samples::reals(); },
@@ -120,8 +121,8 @@ void arithmetic() {
   square_ = define_elementwise({
       .name = "square",
       .doc = "x^2",
-      .forward = numeric([](auto x) { return x * x; }),
-      .derivative = [](auto x, auto) { return 2.0 * x; },
+      .forward = numeric(rules::squared),
+      .derivative = rules::squared_derivative,
       .samples = [] { return samples::reals(); },
   });
   abs_ = define_elementwise({

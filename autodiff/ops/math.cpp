@@ -4,6 +4,7 @@
 #include "autodiff/graph/samples.hpp"
 #include "autodiff/ops/arithmetic.hpp"
 #include "autodiff/ops/logic.hpp"
+#include "autodiff/ops/rules.hpp"
 
 namespace wengert {
 namespace {
@@ -20,8 +21,8 @@ void math() {
   exp_ = define_elementwise({
       .name = "exp",
       .doc = "e^x",
-      .forward = [](auto x) { return exp(x); },
-      .derivative = [](auto, auto y) { return y; },
+      .forward = rules::exponential,
+      .derivative = rules::exp_derivative,
       .samples = [] { return samples::reals(); },
   });
   expm1_ = define_elementwise({
@@ -72,15 +73,15 @@ void math() {
   tanh_ = define_elementwise({
       .name = "tanh",
       .doc = "(e^x - e^-x) / (e^x + e^-x)",
-      .forward = [](auto x) { return tanh(x); },
-      .derivative = [](auto, auto y) { return 1.0 - y * y; },
+      .forward = rules::hyperbolic_tangent,
+      .derivative = rules::tanh_derivative,
       .samples = [] { return samples::reals(); },
   });
   sigmoid_ = define_elementwise({
       .name = "sigmoid",
       .doc = "1 / (1 + e^-x)",
-      .forward = [](auto x) { return sigmoid(x); },
-      .derivative = [](auto, auto y) { return y * (1.0 - y); },
+      .forward = rules::logistic,
+      .derivative = rules::sigmoid_derivative,
       .samples = [] { return samples::reals(); },
   });
   softplus_ = define_elementwise({
@@ -94,8 +95,8 @@ void math() {
       .name = "relu",
       .doc = "max(x, 0)",
       .contract = "0 at 0",
-      .forward = [](auto x) { return maximum(x, zeros_like(x)); },
-      .derivative = [](auto, auto y) { return where(y > 0.0, ones_like(y), zeros_like(y)); },
+      .forward = rules::rectified,
+      .derivative = rules::rectified_derivative,
       .samples = [] { return samples::reals(); },
   });
   leaky_relu_ = define_elementwise({

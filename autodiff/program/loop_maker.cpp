@@ -6,6 +6,8 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "autodiff/kernels/chain_codes.hpp"
+
 namespace wengert::program {
 namespace {
 
@@ -21,6 +23,8 @@ constexpr std::size_t long_chain = 32;
 /// follows a stream only as long as it is read without a pause.
 constexpr std::size_t fetching_operations = 6;
 constexpr std::int64_t fetched_bytes = 1 << 20;
+/// Tiles computed in a loop that a chain may keep in the L1 cache as operands until it runs.
+constexpr int most_kept = 4;
 /// Elements times operations that are worth a second thread.
 constexpr std::int64_t parallel_work = 1 << 17;
 
@@ -37,13 +41,14 @@ class LoopMaker {
   Loop run() && {
     loop_.rows = step_.rows;
     loop_.columns = step_.columns;
+    find_chains();
     look_around();
     choose_tile();
     std::uint32_t position = 0;
     loop_.body.reserve(step_.instructions.size());
     for (const std::uint32_t n : step_.instructions) add(n, position++);
     place_temporaries();
-    if (loop_.body.size() >= fetching_operations)
+    if (loop_.body.size() + handed_on_ >= fetching_operations)
       for (std::uint32_t k = 0; k < loop_.streams.size(); ++k)
         if (loop_.streams[k].row_bytes * loop_.rows >= fetched_bytes && loop_.streams[k].column_bytes != 0)
           loop_.ahead.push_back(k);
@@ -61,12 +66,100 @@ class LoopMaker {
     return value.source == Source::instruction && s_.step_of[value.index] == r_.step_number;
   }
   std::int64_t total() const { return step_.rows * step_.columns; }
+
+  // ------------------------------------------------------------------------------------------------ chains
+
+  /// An instruction's place in a chain (kernels/chain.hpp), by position in the loop.
+  struct Link {
+    std::uint32_t before = none, after = none;  ///< positions of the operations before and after it
+    std::uint8_t handed_on = 0;                 ///< the input that is the result of the one before
+    bool stored = false;                        ///< somebody else reads the result too
+    std::uint8_t kept = 0;     ///< tiles that are kept for the chain: operands of it, and of those before
+    std::uint32_t end = none;  ///< the chain may end here, not later
+  };
+
+  /// What memory is, for the question whether one value is written over another: a state that changes in
+  /// place has a buffer before and a buffer after that are the same bytes.
+  std::uint64_t memory(ValueId r) const {
+    const Buffer& b = plan_.buffers[plan_.buffer_of[r]];
+    const bool state = b.home == Home::state || b.home == Home::new_state;
+    return state ? std::uint64_t{1} << 32 | b.index : plan_.buffer_of[r];
+  }
+
+  bool takes_part(std::uint32_t n) const {
+    return s_.forms[n].kind == Kind::elementwise && g_[n].op->row.step[0] != 0 &&
+           detail::chain_kernel(g_.dtype(g_[n].output)) != nullptr;
+  }
+
+  /// A result is handed on in registers to its first reader, when that is an operator of the same extent in
+  /// the same loop. The operations of a chain run where the last of them stands, so a chain ends before
+  /// somebody else reads what it computes, or writes over what it reads.
+  void find_chains() {
+    links_.resize(step_.instructions.size());
+    std::unordered_map<std::uint64_t, std::uint32_t> written;  // position by memory
+    std::uint32_t position = 0;
+    for (const std::uint32_t n : step_.instructions) {
+      for (const ValueId v : g_.inputs(g_[n])) {
+        const ValueId r = root(v);
+        if (!inside(r)) continue;
+        if (notes_.first[r] == none)
+          notes_.first[r] = position;
+        else if (notes_.second[r] == none && notes_.first[r] != position)
+          notes_.second[r] = position;
+      }
+      const ValueId out = g_[n].output;
+      if (r_.leaves[out] && plan_.buffer_of[out] != none) written[memory(out)] = position;
+      notes_.position[out] = position++;
+    }
+    position = 0;
+    for (const std::uint32_t n : step_.instructions) {
+      Link& link = links_[position++];
+      if (!takes_part(n)) continue;
+      const auto inputs = g_.inputs(g_[n]);
+      for (const ValueId v : inputs) {
+        const ValueId r = root(v);
+        if (inside(r)) {
+          link.kept = static_cast<std::uint8_t>(link.kept + 1);
+        } else if (const auto w = written.find(memory(r)); w != written.end() && w->second + 1 > position) {
+          link.end = std::min(link.end, w->second);
+        }
+      }
+      for (std::uint8_t k = 0; k < inputs.size(); ++k) join(n, position - 1, k);
+    }
+  }
+
+  void join(std::uint32_t n, std::uint32_t position, std::uint8_t k) {
+    const ValueId v = g_.inputs(g_[n])[k], r = root(v);
+    Link& link = links_[position];
+    if (link.before != none || !inside(r) || notes_.first[r] != position) return;
+    const std::uint32_t p = notes_.position[r], m = step_.instructions[p];
+    const auto inputs = g_.inputs(g_[n]);
+    const bool both = inputs.size() == 2 && root(inputs[1 - k]) == r;
+    Link& before = links_[p];
+    const int kept = before.kept + link.kept - 1;
+    if (!takes_part(m) || s_.forms[m].elements != s_.forms[n].elements ||
+        g_.dtype(r) != g_.dtype(g_[n].output) || before.end < position || kept > most_kept)
+      return;
+    before.stored = both || r_.leaves[r] || notes_.second[r] != none;
+    before.after = position;
+    link.before = p;
+    link.handed_on = k;
+    link.kept = static_cast<std::uint8_t>(kept);
+    link.end = std::min({link.end, before.end, notes_.second[r]});
+    ++handed_on_;
+  }
+
   void look_around() {
+    // Where each operation runs.
+    std::vector<std::uint32_t> runs_at(links_.size());
+    for (std::size_t p = links_.size(); p-- > 0;)
+      runs_at[p] = links_[p].after == none ? static_cast<std::uint32_t>(p) : runs_at[links_[p].after];
     std::int64_t streams = 0, live = 0, most = 0;
     std::uint32_t position = 0;
     for (const std::uint32_t n : step_.instructions) {
       for (const ValueId v : g_.inputs(g_[n])) {
-        notes_.last[root(v)] = position;
+        std::uint32_t& last = notes_.last[root(v)];
+        if (inside(root(v)) && (last == none || last < runs_at[position])) last = runs_at[position];
         item_ = std::max(item_, static_cast<std::int64_t>(item_size(g_.dtype(v))));
       }
       item_ = std::max(item_, static_cast<std::int64_t>(item_size(g_.dtype(g_[n].output))));
@@ -87,7 +180,7 @@ class LoopMaker {
       const ValueId out = g_[n].output;
       if (r_.leaves[out]) {
         ++streams;
-      } else {
+      } else if (links_[position].after == none || links_[position].stored) {
         most = std::max(most, ++live);
         ++ends[notes_.last[out] == none ? position : notes_.last[out]];
       }
@@ -245,7 +338,57 @@ class LoopMaker {
 
   // ------------------------------------------------------------------------------------------- operations
 
+  /// The operations of a chain whose last one is this.
+  void add_chain(std::uint32_t last) {
+    std::vector<std::uint32_t> positions;
+    for (std::uint32_t p = last; p != none; p = links_[p].before) positions.push_back(p);
+    std::reverse(positions.begin(), positions.end());
+    const std::uint32_t n = step_.instructions[last];
+    const ValueId out = g_[n].output;
+    const bool column = step_.on_column(s_.forms[n]);
+    LoopOp o;
+    o.op.kernel = detail::chain_kernel(g_.dtype(out));
+    o.extent = column ? Extent::column : Extent::tile;
+    auto& steps = plan_.chains.emplace_back();
+    for (const std::uint32_t p : positions) {
+      const std::uint32_t m = step_.instructions[p];
+      const auto inputs = g_.inputs(g_[m]);
+      const std::uint32_t own = links_[p].handed_on;
+      if (links_[p].before == none) {
+        const Operand x = operand(inputs[0], s_.forms[m].moves[0], true, column);
+        o.op.in[0] = x.slot;
+        o.op.repeated = x.repeated ? 1 : 0;
+      }
+      ChainStep& step = steps.emplace_back();
+      step.code = g_[m].op->row.step[own];
+      if (inputs.size() == 2) {
+        const Operand other = operand(inputs[1 - own], s_.forms[m].moves[1 - own], true, column);
+        step.slot = other.slot;
+        if (other.repeated) ++step.code;
+      }
+      if (links_[p].stored) steps.push_back({kernels::chain_codes::store, result(g_[m].output, !column)});
+    }
+    steps.push_back({kernels::chain_codes::end, 0});
+    steps.shrink_to_fit();
+    o.op.attributes = steps.data();
+    for (const std::uint32_t p : positions) free_dead(step_.instructions[p], last);
+    o.op.out = result(out, !column);
+    loop_.body.push_back(o);
+    if (notes_.last[out] == none && !r_.leaves[out]) give_back(out);
+  }
+
+  /// The slot that a result is written to.
+  std::uint32_t result(ValueId out, bool wide) {
+    const std::uint32_t slot =
+        r_.leaves[out] ? written(out, wide ? Moves::full : Moves::column) : temporary(wide);
+    notes_.slot[out] = slot;
+    if (!r_.leaves[out]) notes_.frame[out] = wide ? 2 : 1;
+    return slot;
+  }
+
   void add(std::uint32_t n, std::uint32_t position) {
+    if (links_[position].after != none) return;  // with the last one of its chain
+    if (links_[position].before != none) return add_chain(position);
     const Instruction& i = g_[n];
     const Form& form = s_.forms[n];
     if (form.kind == Kind::sums_rows) {
@@ -270,11 +413,7 @@ class LoopMaker {
     if (elementwise && equal_items) free_dead(n, position);
     const bool wide = !column && !form.column_result;
     const ValueId out = i.output;
-    const std::uint32_t slot =
-        r_.leaves[out] ? written(out, wide ? Moves::full : Moves::column) : temporary(wide);
-    notes_.slot[out] = slot;
-    if (!r_.leaves[out]) notes_.frame[out] = wide ? 2 : 1;
-    o.op.out = slot;
+    o.op.out = result(out, wide);
     loop_.body.push_back(o);
     if (!(elementwise && equal_items)) free_dead(n, position);
     if (notes_.last[out] == none && !r_.leaves[out]) give_back(out);
@@ -369,8 +508,8 @@ class LoopMaker {
       loop_.frame_bytes +=
           static_cast<std::size_t>((tile_bytes(w.full, w.item) + line - 1) / line * line + line);
     }
-    loop_.parallel =
-        loop_.chunks > 1 && total() * static_cast<std::int64_t>(loop_.body.size()) >= parallel_work;
+    loop_.parallel = loop_.chunks > 1 &&
+                     total() * static_cast<std::int64_t>(loop_.body.size() + handed_on_) >= parallel_work;
   }
 
   const LoopRequest& r_;
@@ -381,6 +520,8 @@ class LoopMaker {
   Plan& plan_;
   Loop loop_;
 
+  std::vector<Link> links_;
+  std::size_t handed_on_ = 0;  // results that need no memory
   bool whole_rows_ = false;
   bool spread_ = false;  // a long chain on one element: numbers fill a register once, not in every operation
   std::int64_t item_ = 1, wide_operands_ = 1;

@@ -323,10 +323,11 @@ class Planner {
                               [&](std::size_t bytes) {
                                 return Place{work_space(bytes), 0};
                               }};
+    const std::size_t first_chain = plan_.chains.size();
     Loop loop = make_loop(request, plan_);
     plan_.frame_bytes = std::max(plan_.frame_bytes, loop.frame_bytes);
     plan_.parallel |= loop.parallel;
-    if (loop.flat()) return add_flat(loop, step);
+    if (loop.flat()) return add_flat(loop, first_chain, step);
     plan_.steps.push_back({PlannedStep::Kind::loop, static_cast<std::uint32_t>(plan_.loops.size()), 0, step});
     plan_.loops.push_back(std::move(loop));
   }
@@ -356,7 +357,8 @@ class Planner {
     plan_.steps.back().end = end;
   }
 
-  void add_flat(const Loop& loop, std::uint32_t step) {
+  /// `first_chain` is the position of the loop's first chain.
+  void add_flat(const Loop& loop, std::size_t first_chain, std::uint32_t step) {
     std::vector<std::uint32_t> slots(loop.slots, none);
     for (const Stream& s : loop.fixed) slots[s.slot] = slot(s.place);
     for (const auto& [own, offset] : loop.temporaries) {
@@ -372,6 +374,8 @@ class Planner {
       clear.columns = static_cast<std::uint32_t>(sum.columns * sum.item);
       plan_.flat.push_back(clear);
     }
+    for (std::size_t k = first_chain; k < plan_.chains.size(); ++k)
+      for (ChainStep& s : plan_.chains[k]) s.slot = slots[s.slot];
     const auto rows = static_cast<std::uint32_t>(loop.rows),
                columns = static_cast<std::uint32_t>(loop.columns);
     for (const std::vector<LoopOp>* ops : {&loop.prologue, &loop.body})

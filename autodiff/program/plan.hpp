@@ -68,6 +68,7 @@ struct Plan {
   std::deque<DirectSizes> direct_sizes;
   std::deque<std::int64_t> items;  ///< sizes of elements that row operations point to
   std::deque<tiles::Adder> adders;
+  std::deque<std::vector<ChainStep>> chains;
   std::vector<bool> in_place;  ///< by state: it may be changed where it lies
   std::size_t arena_bytes = 0;
   std::size_t frame_bytes = 0;

@@ -124,7 +124,7 @@ TEST_CASE("every operator that computes says how much; these only move, choose, 
   CHECK(per_element("relu") == 1);
   CHECK(per_element("lerp") == 3);
   CHECK(per_element("adam_update") == 6);  // keep * p - rate * m / (sqrt(v) + epsilon)
-  CHECK(per_element("tanh_vjp") == 3);     // g * (1 - y * y)
+  CHECK(per_element("tanh_vjp") == 4);     // g * ((1 - y) * (1 + y))
 }
 
 TEST_SUITE_END();
