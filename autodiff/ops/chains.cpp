@@ -26,7 +26,7 @@ constexpr Member<wengert::rules::Fused<F, 2>> vjp_member(const char* name, F) {
 }
 
 template <class... M>
-void define_chains(M... members) {
+void define_chains([[maybe_unused]] M... members) {
   RowKernel kernels[4] = {};
 #if WENGERT_SIMD
   kernels[static_cast<int>(DType::float32)] = kernels::chain_rows<float, typename M::Rule...>;
