@@ -16,7 +16,7 @@ namespace wengert {
 
 namespace detail {
 /// The kernels of another instruction set for a registered operator.
-void set_kernel(const char* name, Kernel kernel, const RowKernel (&rows)[4]);
+void set_kernel(const char* name, Kernel kernel, const RowKernel (&rows)[4], const RowKernel (&add_rows)[4]);
 bool define_builtin_operators();
 }  // namespace detail
 
@@ -83,6 +83,7 @@ struct RowSpec {
   bool column_result = false;
   Rule<bool (*)(const Call&)> sums_rows = {};
   Rule<bool (*)(const Call&, DirectSizes&)> direct = {};
+  RowKernel add_rows[4] = {};
   bool elementwise = false;
   std::uint8_t data_input = 0;
 };
@@ -118,7 +119,7 @@ struct OperatorSpec {
 /// Registers a built-in operator; in the other instruction sets, adds its kernel.
 inline const OperatorDefinition* define([[maybe_unused]] OperatorSpec spec) {
 #ifdef WENGERT_VARIANT
-  if (spec.kernel != nullptr) detail::set_kernel(spec.name, spec.kernel, spec.row.kernel);
+  if (spec.kernel != nullptr) detail::set_kernel(spec.name, spec.kernel, spec.row.kernel, spec.row.add_rows);
   return nullptr;
 #else
   OperatorDefinition op;
@@ -130,7 +131,10 @@ inline const OperatorDefinition* define([[maybe_unused]] OperatorSpec spec) {
   op.attributes = spec.attributes.type;
   op.infer = std::move(spec.infer);
   op.kernel = spec.kernel;
-  for (int i = 0; i < 4; ++i) op.row.kernel[i] = spec.row.kernel[i];
+  for (int i = 0; i < 4; ++i) {
+    op.row.kernel[i] = spec.row.kernel[i];
+    op.row.add_rows[i] = spec.row.add_rows[i];
+  }
   op.row.elementwise = spec.row.elementwise;
   op.row.data_input = spec.row.data_input;
   op.row.fits = spec.row.fits;

@@ -28,10 +28,9 @@ Rewriting::Value Rewriting::sign_taken_out(int i) {
 }
 
 Rewriting::Value Rewriting::accumulated(Value into, Value v, Value scale) {
-  constexpr std::int64_t smallest = 1 << 16;  // elements
   const OperatorDefinition* computed_by = op(v);
   if (computed_by == nullptr || computed_by->accumulating == nullptr || !used_here_only(v)) return none;
-  if (shape.elements() < smallest || !has_type_of_result(v) || !has_type_of_result(into)) return none;
+  if (!large() || !has_type_of_result(v) || !has_type_of_result(into)) return none;
   if (scale != none && shape_of(scale).elements() != 1) return none;
   std::vector<Value> all(inputs_of(v).begin(), inputs_of(v).end());
   all.push_back(into);

@@ -43,6 +43,11 @@ class Rewriting {
   /// Whether v is read once, by the call at hand, and by nobody outside of the program.
   virtual bool used_here_only(Value v) const = 0;
 
+  /// Whether a call of that operator, earlier or later, reads the result of the call at hand, or its input i
+  /// with attributes equal to those of the call at hand.
+  virtual bool read_by(const OperatorDefinition& op) const = 0;
+  virtual bool input_read_by(int i, const OperatorDefinition& op) const = 0;
+
   /// The result of that call if the program computes it already, or none.
   virtual Value find(const OperatorDefinition& op, std::initializer_list<Value> inputs,
                      const void* attributes = nullptr) const = 0;
@@ -56,6 +61,8 @@ class Rewriting {
   /// A constant without axes.
   virtual Value number(double c, DType dtype) = 0;
 
+  /// Whether the result has so many elements that its last bits may differ from those of eager code.
+  bool large() const { return shape.elements() >= 1 << 16; }
   bool has_type_of_result(Value v) const { return dtype_of(v) == dtype && shape_of(v) == shape; }
   /// The other one of two inputs where input i is everywhere c, the neutral element of the operator.
   Value without_neutral(int i, double c) const;

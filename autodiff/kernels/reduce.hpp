@@ -111,37 +111,43 @@ WENGERT_INLINE V across(Op op, V v) {
   return fold_lanes<V::width / 2>(op, v);
 }
 
-/// n consecutive elements, as one register whose lanes are still to be joined.
-template <class Op, class F, class T>
-WENGERT_INLINE Native<T> row_lanes(Op op, const F& f, const T* p, std::int64_t n, Native<T> w) {
+/// The values at(0) to at(n - 1), as one register whose lanes are still to be joined; `at` is called in order
+/// and gives as many values as a register has.
+template <class T, class Op, class At>
+WENGERT_INLINE Native<T> lanes_over(Op op, std::int64_t n, const At& at) {
   using V = Native<T>;
   constexpr int W = V::width;
   constexpr std::int64_t block = 128 * W;
   const V none(Op::template identity<T>);
   if constexpr (std::is_integral_v<T>) {  // exact in any order: the plain loop, which the compiler vectorises
     V a = none;
-    for (std::int64_t j = 0; j < n; ++j) a = op(a, V(f(V::load(p + j), w)));
+    for (std::int64_t j = 0; j < n; ++j) a = op(a, V(at(j)));
     return a;
   }
-  if (n <= W) return where(V::head(static_cast<int>(n)), V(f(V::load(p), w)), none);
-  const auto run = [&](const T* q, std::int64_t length) {
+  if (n <= W) return where(V::head(static_cast<int>(n)), V(at(0)), none);
+  const auto run = [&](std::int64_t j, std::int64_t end) {
     V a0 = none, a1 = none, a2 = none, a3 = none;
-    std::int64_t j = 0;
-    for (; length - j >= 4 * W; j += 4 * W) {
-      a0 = op(a0, V(f(V::load(q + j), w)));
-      a1 = op(a1, V(f(V::load(q + j + W), w)));
-      a2 = op(a2, V(f(V::load(q + j + 2 * W), w)));
-      a3 = op(a3, V(f(V::load(q + j + 3 * W), w)));
+    for (; end - j >= 4 * W; j += 4 * W) {
+      a0 = op(a0, V(at(j)));
+      a1 = op(a1, V(at(j + W)));
+      a2 = op(a2, V(at(j + 2 * W)));
+      a3 = op(a3, V(at(j + 3 * W)));
     }
-    for (; length - j >= W; j += W) a0 = op(a0, V(f(V::load(q + j), w)));
-    if (j < length) a1 = op(a1, where(V::head(static_cast<int>(length - j)), V(f(V::load(q + j), w)), none));
+    for (; end - j >= W; j += W) a0 = op(a0, V(at(j)));
+    if (j < end) a1 = op(a1, where(V::head(static_cast<int>(end - j)), V(at(j)), none));
     return op(op(a0, a1), op(a2, a3));
   };
-  if (n <= block) return run(p, n);
+  if (n <= block) return run(0, n);
   Tree<Op, V> tree;
   std::int64_t j = 0;
-  for (; n - j >= block; j += block) tree.push(op, run(p + j, block));
-  return tree.result(op, j < n ? run(p + j, n - j) : none);
+  for (; n - j >= block; j += block) tree.push(op, run(j, j + block));
+  return tree.result(op, j < n ? run(j, n) : none);
+}
+
+/// f of n consecutive elements.
+template <class Op, class F, class T>
+WENGERT_INLINE Native<T> row_lanes(Op op, const F& f, const T* p, std::int64_t n, Native<T> w) {
+  return lanes_over<T>(op, n, [&](std::int64_t j) { return f(Native<T>::load(p + j), w); });
 }
 
 template <class T>

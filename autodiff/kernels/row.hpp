@@ -71,6 +71,9 @@ struct RowRule {
   /// returns false. `rows` and `cols` mean nothing to it. The input that the operator overwrites may have the
   /// memory of the result.
   bool (*direct)(const Call&, DirectSizes&) = nullptr;
+  /// sum, by element type: out[c] += the sum of in[r, c] over the rows of a tile. `attributes` points to an
+  /// std::int64_t, the number of rows that the tiles have together.
+  RowKernel add_rows[4] = {};
 };
 
 }  // namespace wengert

@@ -5,6 +5,7 @@
 ///
 ///     softmax(y, x, outer, n, inner)               y = exp(x - max) / sum(exp(x - max))
 ///     log_softmax(y, x, outer, n, inner)           y = (x - max) - log(sum(exp(x - max)))
+///     log_softmax_from_p(y, x, p, ...)             the same with p = softmax(x) at hand: no exponential
 ///     softmax_backward(dx, g, y, outer, n, inner)        dx = y * (g - sum(g * y))
 ///     log_softmax_backward(dx, g, y, outer, n, inner)    dx = g - exp(y) * sum(g)
 ///     log_softmax_backward_from_p(dx, g, y, p, ...)      the same with p = exp(y) at hand
@@ -21,10 +22,29 @@ namespace wengert::kernels {
 inline namespace WENGERT_ISA {
 namespace softmax_detail {
 
-/// Maximum and sum(exp(x - maximum)) of one row, in every lane. A NaN makes the sum NaN, so the maximum need
-/// not look for it.
+/// How far ahead of an element the next row is asked for; rows that fill the cache are left to the hardware.
 template <class T>
-WENGERT_INLINE void max_and_total(const T* x, std::int64_t n, Native<T>& max, Native<T>& total) {
+WENGERT_INLINE std::int64_t distance(std::int64_t n) {
+  constexpr std::int64_t longest = 16384;  // bytes
+  return n * static_cast<std::int64_t>(sizeof(T)) <= longest ? n : 0;
+}
+/// Asks for a line of the next row, and for one that will be written. In the passes that compute exponentials
+/// memory has time for it, and in those before and after there is none.
+template <class T>
+WENGERT_INLINE void fetch(const T* read, const T* written) {
+  __builtin_prefetch(read, 0);
+  __builtin_prefetch(written, 1);
+}
+
+template <class T>
+WENGERT_INLINE Native<T> max_of(const T* x, std::int64_t n) {
+  return reduction::across(AnyMax{}, reduction::row_lanes(AnyMax{}, Identity{}, x, n, Native<T>(T(0))));
+}
+
+/// Maximum and sum(exp(x - maximum)) of one row, in every lane. A NaN makes the sum NaN, so the maximum need
+/// not look for it. `y` is where the row's result will be written.
+template <class T>
+WENGERT_INLINE void max_and_total(const T* y, const T* x, std::int64_t n, Native<T>& max, Native<T>& total) {
   using V = Native<T>;
   if (n <= V::width) {
     const auto lanes = V::head(static_cast<int>(n));
@@ -33,35 +53,60 @@ WENGERT_INLINE void max_and_total(const T* x, std::int64_t n, Native<T>& max, Na
     total = reduction::across(Plus{}, where(lanes, exp(v - max), V(T(0))));
     return;
   }
-  max = reduction::across(AnyMax{}, reduction::row_lanes(AnyMax{}, Identity{}, x, n, V(T(0))));
-  const auto e = [](auto v, auto shift) { return exp(v - shift); };
-  total = reduction::across(Plus{}, reduction::row_lanes(Plus{}, e, x, n, max));
+  const V shift = max = max_of(x, n);
+  const std::int64_t ahead = distance<T>(n);
+  total = reduction::across(Plus{}, reduction::lanes_over<T>(Plus{}, n, [=](std::int64_t j) {
+                              fetch(x + ahead + j, y + j);
+                              return exp(V::load(x + j) - shift);
+                            }));
 }
 
-/// As many rows at a time as a register has lanes, so that their logarithms are one call.
-template <class T>
-void log_softmax_rows(T* y, const T* x, std::int64_t rows, std::int64_t n) {
+/// y = (x - shift) - log(total), where shift_and_total gives both for row r, or 1 / total where `inverse`: as
+/// many rows at a time as a register has lanes, so that their logarithms are one call.
+template <bool inverse, class T, class ShiftAndTotal>
+WENGERT_INLINE void log_rows(T* y, const T* x, std::int64_t rows, std::int64_t n,
+                             const ShiftAndTotal& shift_and_total) {
   using V = Native<T>;
   constexpr int W = V::width;
-  alignas(64) T max[W], total[W];
-  for (int k = 0; k < W; ++k) total[k] = T(1);
+  alignas(64) T shifts[W], logs[W];
+  for (int k = 0; k < W; ++k) logs[k] = T(1);
   const int at_once = n <= 512 ? W : 1;  // what is read again must still be in L1
   for (std::int64_t r = 0; r < rows; r += at_once) {
     const int count = static_cast<int>(rows - r < at_once ? rows - r : at_once);
     for (int k = 0; k < count; ++k) {
-      V row_max, row_total;
-      max_and_total(x + (r + k) * n, n, row_max, row_total);
-      max[k] = reduction::first_lane<T>(row_max);
-      total[k] = reduction::first_lane<T>(row_total);
+      V shift, total;
+      shift_and_total(r + k, shift, total);
+      shifts[k] = reduction::first_lane<T>(shift);
+      logs[k] = reduction::first_lane<T>(total);
     }
-    log(V::load(total)).store(total);
+    const V l = log(V::load(logs));
+    (inverse ? -l : l).store(logs);
     for (int k = 0; k < count; ++k) {
-      const V shift = V::splat(max + k), log_total = V::splat(total + k);
+      const V shift = V::splat(shifts + k), log_total = V::splat(logs + k);
       const T* const from = x + (r + k) * n;
       T* const to = y + (r + k) * n;
       for (std::int64_t j = 0; j < n; j += W) ((V::load(from + j) - shift) - log_total).store(to + j);
     }
   }
+}
+
+template <class T>
+void log_softmax_rows(T* y, const T* x, std::int64_t rows, std::int64_t n) {
+  using V = Native<T>;
+  log_rows<false>(y, x, rows, n, [=](std::int64_t r, V& shift, V& total) {
+    max_and_total(y + r * n, x + r * n, n, shift, total);
+  });
+}
+
+/// The largest p of a row is 1 / total: there exp(x - shift) is 1. All of a row is NaN, or nothing.
+template <class T>
+void log_softmax_rows_from_p(T* y, const T* x, const T* p, std::int64_t rows, std::int64_t n) {
+  using V = Native<T>;
+  log_rows<true>(y, x, rows, n, [=](std::int64_t r, V& shift, V& total) {
+    const V first = V::splat(p + r * n);
+    shift = max_of(x + r * n, n);
+    total = max_of(p + r * n, n) + (first - first);
+  });
 }
 
 template <class T>
@@ -76,9 +121,14 @@ void softmax_rows(T* y, const T* x, std::int64_t rows, std::int64_t n) {
       (e / reduction::across(Plus{}, e)).store(y);
       continue;
     }
-    const V max = reduction::across(AnyMax{}, reduction::row_lanes(AnyMax{}, Identity{}, x, n, V(T(0))));
-    for (std::int64_t j = 0; j < n; j += W) exp(V::load(x + j) - max).store(y + j);
-    const V total = reduction::across(Plus{}, reduction::row_lanes(Plus{}, Identity{}, y, n, max));
+    const V max = max_of(x, n);
+    const std::int64_t ahead = distance<T>(n);
+    const V total = reduction::across(Plus{}, reduction::lanes_over<T>(Plus{}, n, [=](std::int64_t j) {
+                                        fetch(x + ahead + j, y + ahead + j);
+                                        const V e = exp(V::load(x + j) - max);
+                                        e.store(y + j);
+                                        return e;
+                                      }));
     const V scale = V(T(1)) / total;
     for (std::int64_t j = 0; j < n; j += W) (V::load(y + j) * scale).store(y + j);
   }
@@ -87,6 +137,7 @@ void softmax_rows(T* y, const T* x, std::int64_t rows, std::int64_t n) {
 /// What one entry contributes to the row's sum, and the result. `p` is exp(y) where `given`.
 template <bool logarithm, bool given = false>
 struct Backward {
+  static constexpr bool exponentials = logarithm && !given;
   template <class V>
   WENGERT_INLINE V part(V g, V y) const {
     using T = typename V::value_type;
@@ -119,11 +170,14 @@ WENGERT_INLINE void backward_row(const Rule& rule, T* dx, const T* g, const T* y
     rule.result(gv, yv, p, total).store(dx);
     return;
   }
-  // dx first holds the terms of the sum, which row_lanes then adds pairwise.
-  for (std::int64_t j = 0; j < n; j += W) rule.part(V::load(g + j), V::load(y + j)).store(dx + j);
-  const V total = reduction::across(Plus{}, reduction::row_lanes(Plus{}, Identity{}, dx, n, V(T(0))));
-  for (std::int64_t j = 0; j < n; j += W)
+  const V total = reduction::across(Plus{}, reduction::lanes_over<T>(Plus{}, n, [=](std::int64_t j) {
+                                      return rule.part(V::load(g + j), V::load(y + j));
+                                    }));
+  [[maybe_unused]] const std::int64_t ahead = distance<T>(n);
+  for (std::int64_t j = 0; j < n; j += W) {
+    if constexpr (Rule::exponentials) fetch(g + ahead + j, dx + ahead + j);
     rule.result(V::load(g + j), V::load(y + j), p + j, total).store(dx + j);
+  }
 }
 
 /// Columns of an [n, inner] slice, one register of them at a time, so that the passes need no buffer. Sums
@@ -166,6 +220,24 @@ void forward(T* y, const T* x, std::int64_t outer, std::int64_t n, std::int64_t 
     }
 }
 
+template <class T>
+void forward_from_p(T* y, const T* x, const T* p, std::int64_t outer, std::int64_t n, std::int64_t inner) {
+  using V = Native<T>;
+  if (n == 0) return;
+  if (inner == 1) return log_softmax_rows_from_p(y, x, p, outer, n);
+  for (std::int64_t i = 0; i < outer; ++i, x += n * inner, y += n * inner, p += n * inner)
+    for (std::int64_t c = 0; c < inner; c += V::width) {
+      const auto at = [&](const T* a, std::int64_t r) { return V::load(a + r * inner + c); };
+      V max = at(x, 0), max_p = at(p, 0);
+      for (std::int64_t r = 1; r < n; ++r) {
+        max = max_or_second(at(x, r), max);
+        max_p = max_or_second(at(p, r), max_p);
+      }
+      const V last = -log(max_p);
+      for (std::int64_t r = 0; r < n; ++r) store_head((at(x, r) - max) - last, y + r * inner + c, inner - c);
+    }
+}
+
 template <class Rule, class T>
 void backward(T* dx, const T* g, const T* y, const T* p, std::int64_t outer, std::int64_t n,
               std::int64_t inner) {
@@ -195,6 +267,11 @@ inline void softmax(T* y, const T* x, std::int64_t outer, std::int64_t n, std::i
 template <class T>
 inline void log_softmax(T* y, const T* x, std::int64_t outer, std::int64_t n, std::int64_t inner) {
   softmax_detail::forward<true>(y, x, outer, n, inner);
+}
+template <class T>
+inline void log_softmax_from_p(T* y, const T* x, const T* p, std::int64_t outer, std::int64_t n,
+                               std::int64_t inner) {
+  softmax_detail::forward_from_p(y, x, p, outer, n, inner);
 }
 template <class T>
 inline void softmax_backward(T* dx, const T* g, const T* y, std::int64_t outer, std::int64_t n,

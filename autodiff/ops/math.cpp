@@ -23,6 +23,11 @@ void math() {
       .doc = "e^x",
       .forward = rules::exponential,
       .derivative = rules::exp_derivative,
+      .rewrite =
+          [](Rewriting& r) {  // exp(log_softmax(x)) where softmax(x) is there
+            static const OperatorDefinition& log_p = *find_operator("log_softmax_from_p");
+            return r.op(r.inputs[0]) == &log_p ? r.inputs_of(r.inputs[0])[1] : r.none;
+          },
       .samples = [] { return samples::reals(); },
   });
   expm1_ = define_elementwise({

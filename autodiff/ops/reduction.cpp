@@ -99,6 +99,13 @@ void reduce_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, st
     out[r] = kernels::reduce_all(Op{}, kernels::Identity{}, x + r * cols, cols);
 }
 
+/// Few rows in the order in which the operator adds them.
+template <class T>
+void add_tile_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t cols) {
+  kernels::add_rows(reinterpret_cast<T*>(slots[op.out]), reinterpret_cast<const T*>(slots[op.in[0]]), rows,
+                    cols, *static_cast<const std::int64_t*>(op.attributes) <= kernels::few_rows);
+}
+
 /// mean = sum / n, a division and no product with 1 / n: the bits are those of dividing the sum.
 template <class T>
 void mean_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t cols) {
@@ -165,7 +172,8 @@ void reduction() {
                          reduce_rows<kernels::Plus, double>},
               .fits = over_last_axis<ReduceAttributes>,
               .column_result = true,
-              .sums_rows = sums_rows},
+              .sums_rows = sums_rows,
+              .add_rows = {nullptr, nullptr, add_tile_rows<float>, add_tile_rows<double>}},
       .vjp =
           [](const Call& call, const Tensor& g) {
             const auto& a = call.attrs<ReduceAttributes>();

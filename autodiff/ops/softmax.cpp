@@ -23,8 +23,8 @@ struct SoftmaxAttributes {
   }
 };
 
-const OperatorDefinition *softmax_, *log_softmax_, *softmax_vjp_, *log_softmax_vjp_, *log_softmax_vjp_from_p_,
-    *logsumexp_;
+const OperatorDefinition *softmax_, *log_softmax_, *log_softmax_from_p_, *softmax_vjp_, *log_softmax_vjp_,
+    *log_softmax_vjp_from_p_, *logsumexp_;
 
 }  // namespace
 
@@ -65,6 +65,16 @@ WENGERT_INLINE void forward(const Call& call, detail::TensorImpl& out) {
     kernels::log_softmax(out.as<T>(), x.data(), e.outer, e.n, e.inner);
   else
     kernels::softmax(out.as<T>(), x.data(), e.outer, e.n, e.inner);
+}
+
+template <class T>
+WENGERT_INLINE void forward_from_p(const Call& call, detail::TensorImpl& out) {
+  const Extent e(call);
+  const Contiguous<T> x(call[0]), p(call[1]);
+  kernels::log_softmax_from_p(out.as<T>(), x.data(), p.data(), e.outer, e.n, e.inner);
+}
+inline void forward_from_p_kernel(const Call& call, detail::TensorImpl& out) {
+  call.dtype(0) == DType::float32 ? forward_from_p<float>(call, out) : forward_from_p<double>(call, out);
 }
 
 template <bool logarithm, class T>
@@ -191,12 +201,35 @@ void logsumexp_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows,
   return list;
 }
 
+/// x and softmax(x) for each of the samples above.
+[[maybe_unused]] Samples logits_and_p() {
+  Samples list;
+  const Samples inputs = logits();
+  for (const Sample& s : inputs.list()) {
+    SoftmaxAttributes a;
+    std::memcpy(&a, s.attribute_data(), sizeof a);
+    list.with({s.inputs[0], apply_op(*softmax_, s.inputs, &a, {})}, a);
+  }
+  return list;
+}
+
 [[maybe_unused]] Samples result_errors() {
   return Samples()
       .with({samples::values({2, 3}), samples::values({3, 2})}, SoftmaxAttributes{1})
       .fails_with("the shapes differ: a is float64[2, 3], b is float64[3, 2]")
       .with({samples::values({}), samples::values({})}, SoftmaxAttributes{0})
       .fails_with("an axis that the tensor does not have");
+}
+
+/// Where a program has p = softmax(x), or wants exp of the result, which is the same, the exponentials of
+/// log_softmax(x) are there. For the derivative alone it would not pay: a pass that computes exponentials is
+/// exchanged for two that read and write. Small results keep the bits of eager code.
+[[maybe_unused]] Rewriting::Value share_exponentials(Rewriting& r) {
+  static const OperatorDefinition& exp = *find_operator("exp");
+  if (!r.large() || !(r.read_by(exp) || r.input_read_by(0, *softmax_))) return r.none;
+  const auto x = r.inputs[0];
+  const auto p = r.make(*softmax_, {x}, r.call->attributes);
+  return r.make(*log_softmax_from_p_, {x, p}, r.call->attributes);
 }
 
 [[maybe_unused]] Tensors vjp_by(const OperatorDefinition& op, const Call& call, const Tensor& g) {
@@ -286,7 +319,8 @@ void softmax() {
       .rewrite =
           [](Rewriting& r) {  // the loss may have computed the exponentials
             static const OperatorDefinition& exp = *find_operator("exp");
-            const auto p = r.find(exp, {r.inputs[1]});
+            const auto y = r.inputs[1];
+            const auto p = r.op(y) == log_softmax_from_p_ ? r.inputs_of(y)[1] : r.find(exp, {y});
             if (p == r.none) return r.none;
             return r.make(*log_softmax_vjp_from_p_, {r.inputs[0], r.inputs[1], p}, r.call->attributes);
           },
@@ -306,6 +340,8 @@ void softmax() {
               .fits = along_last_axis},
       .reads_output = true,
       .vjp = [](const Call& call, const Tensor& g) { return vjp_by(*softmax_vjp_, call, g); },
+      .rewrite =  // log_softmax may have asked for it
+      [](Rewriting& r) { return r.find(*softmax_, {r.inputs[0]}, r.call->attributes); },
       .flops = flops_per_input<5>,
       .samples = [] { return logits(); },
       .errors = [] { return logit_errors(); },
@@ -322,9 +358,35 @@ void softmax() {
               .fits = along_last_axis},
       .reads_output = true,
       .vjp = [](const Call& call, const Tensor& g) { return vjp_by(*log_softmax_vjp_, call, g); },
+      .rewrite = share_exponentials,
       .flops = flops_per_input<5>,
       .samples = [] { return logits(); },
       .errors = [] { return logit_errors(); },
+  });
+  log_softmax_from_p_ = define({
+      .name = "log_softmax_from_p",
+      .doc = "x - max(x) + log(max(p)) along an axis: log_softmax(x) from x and p = softmax(x)",
+      .contract = "-inf is a mask: -inf, derivative 0; a row of masks is NaN",
+      .inputs = 2,
+      .attributes = attributes_of<SoftmaxAttributes>,
+      .infer = same_shape,
+      .kernel = forward_from_p_kernel,
+      .row = {.kernel = {nullptr, nullptr,
+                         softmax_rows<kernels::log_softmax_from_p<float>, float, float, float>,
+                         softmax_rows<kernels::log_softmax_from_p<double>, double, double, double>},
+              .fits = along_last_axis},
+      .reads = reads_inputs(0, 1),
+      .compose =
+          [](const Call& call) {
+            const int axis = static_cast<int>(call.attrs<SoftmaxAttributes>().axis);
+            const Tensor x = call.input(0), p = call.input(1);
+            const Tensor shift = wengert::max(x, axis, true, call.where);
+            const Tensor total = log(wengert::max(p, axis, true, call.where), call.where);
+            return add(subtract(Operand(x, call.where), shift), total);
+          },
+      .flops = flops_per_input<3>,
+      .samples = [] { return logits_and_p(); },
+      .errors = [] { return result_errors(); },
   });
   logsumexp_ = define({
       .name = "logsumexp",

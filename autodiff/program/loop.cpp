@@ -74,7 +74,8 @@ struct Guard {
       const Stream& s = loop.streams[w.stream];
       std::byte* const begin = tile_of(s, thread, row, column);
       const auto bytes = static_cast<std::size_t>((w.full ? rows * columns : rows) * w.item);
-      if (begin + (bytes + line - 1) / line * line > tile_of(s, thread, end_row, end_column))
+      const std::size_t last = w.row_bytes == 0 ? bytes : static_cast<std::size_t>(w.row_bytes);
+      if (begin + (bytes - last) + (last + line - 1) / line * line > tile_of(s, thread, end_row, end_column))
         f(s.slot, begin, thread.frame + w.spare, bytes);
     }
   }
@@ -135,6 +136,7 @@ void finish_sums(const Loop& loop, std::byte* const* bases) {
       sum.sum(slots, op, 1, loop.tiles);
       continue;
     }
+    if (loop.chunks == 1) continue;  // the only part is the result itself
     std::memcpy(slots[0], slots[1], static_cast<std::size_t>(sum.columns * sum.item));
     op.in[1] = 1;
     for (std::int64_t chunk = 1; chunk < loop.chunks; ++chunk) {
@@ -181,14 +183,6 @@ void clear(std::byte* const* slots, const RowOp& op, std::int64_t, std::int64_t 
 void copy_one(std::byte* const* slots, const RowOp& op, std::int64_t, std::int64_t) {
   std::memcpy(slots[op.out], slots[op.in[0]],
               static_cast<std::size_t>(*static_cast<const std::int64_t*>(op.attributes)));
-}
-
-void add_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t columns) {
-  const auto& adder = *static_cast<const Adder*>(op.attributes);
-  std::byte* own[] = {slots[op.out], slots[op.in[0]]};
-  RowOp add;
-  add.in[1] = 1;
-  for (std::int64_t r = 0; r < rows; ++r, own[1] += columns * adder.item) adder.add(own, add, 1, columns);
 }
 
 }  // namespace tiles

@@ -42,6 +42,7 @@ struct Written {
   std::size_t spare = 0;     ///< offset in the frame of room for a tile
   bool full = false;         ///< otherwise one element a row
   std::int64_t item = 4;
+  std::int64_t row_bytes = 0;  ///< of rows that a kernel writes one by one, each with whole vectors; or 0
 };
 
 /// A sum over all rows (or over everything): each tile adds to, or leaves, a part; the parts are added at
@@ -49,7 +50,7 @@ struct Written {
 struct TileSum {
   bool everything = false;      ///< one number a tile; otherwise one row a chunk
   std::uint32_t slot = 0;       ///< of the part
-  Place parts;                  ///< in the arena; unused when there is one part: that is the result itself
+  Place parts;                  ///< in the arena, or the result itself where there is one part
   std::int64_t part_bytes = 0;  ///< from one part to the next
   Place result;
   std::int64_t columns = 1;
@@ -115,12 +116,6 @@ void spread(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::in
 void clear(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t columns);
 /// One element.
 void copy_one(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t columns);
-/// out[c] += in[r, c] over all rows; `attributes` points to an Adder.
-struct Adder {
-  RowKernel add;
-  std::int64_t item;
-};
-void add_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t columns);
 }  // namespace tiles
 
 }  // namespace wengert::program

@@ -15,9 +15,14 @@ constexpr std::int64_t line = static_cast<std::int64_t>(detail::buffer_alignment
 /// What the operands of one tile may take of the L1 cache.
 constexpr std::int64_t tile_budget = 32768;
 constexpr std::int64_t largest_tile = 2048;
+/// Elements of a tile of which nothing is read a second time.
+constexpr std::int64_t passing_tile = 1 << 14;
 /// From this many elements on a loop is cut into chunks in which sums have a part of their own.
 constexpr std::int64_t chunked_elements = 1 << 16;
 constexpr std::int64_t most_chunks = 16;
+constexpr std::int64_t fewest_rows_in_chunk = 16;
+/// That sums over rows add side by side.
+constexpr std::int64_t rows_at_once = 8;
 constexpr std::size_t long_chain = 32;
 /// Loops with this many operations on a tile fetch operands of this many bytes a tile ahead: the hardware
 /// follows a stream only as long as it is read without a pause.
@@ -171,6 +176,7 @@ class LoopMaker {
       const Form& form = s_.forms[n];
       const auto inputs = g_.inputs(g_[n]);
       whole_rows_ |= form.kind == Kind::rowwise;
+      sums_rows_ |= form.kind == Kind::sums_rows && form.columns != 0;
       for (std::size_t k = 0; k < inputs.size(); ++k) {
         const ValueId r = root(inputs[k]);
         if (inside(r) || form.moves[k] != Moves::full || notes_.read_by[r] == r_.step_number) continue;
@@ -186,8 +192,17 @@ class LoopMaker {
       }
       live -= ends[position++];
     }
+    passes_ = step_.instructions.size() == 1 && as_they_lie(step_.instructions.front());
     spread_ = total() == 1 && step_.instructions.size() >= long_chain;
     wide_operands_ = most + streams + 1;
+  }
+
+  /// Whether no operand needs a copy as large as a tile.
+  bool as_they_lie(std::uint32_t n) const {
+    if (s_.forms[n].kind != Kind::elementwise) return true;
+    for (std::uint32_t k = 0; k < g_[n].input_count; ++k)
+      if (s_.forms[n].moves[k] == Moves::row || s_.forms[n].moves[k] == Moves::column) return false;
+    return true;
   }
 
   void choose_tile() {
@@ -196,6 +211,10 @@ class LoopMaker {
     if (!step_.structured) {
       loop_.rows = 1;
       loop_.columns = total();
+    }
+    if (passes_) {
+      elements = passing_tile;
+      if (sums_rows_) elements = std::max(elements, rows_at_once * loop_.columns);
     }
     if (loop_.columns > elements && !whole_rows_) {
       loop_.tile_rows = 1;
@@ -210,6 +229,9 @@ class LoopMaker {
     loop_.column_tiles = (loop_.columns + loop_.tile_columns - 1) / loop_.tile_columns;
     loop_.tiles = (loop_.rows + loop_.tile_rows - 1) / loop_.tile_rows * loop_.column_tiles;
     loop_.chunks = total() >= chunked_elements ? std::min(loop_.tiles, most_chunks) : 1;
+    // Parts of sums that are small beside what they are the sum of.
+    if (sums_rows_)
+      loop_.chunks = std::clamp<std::int64_t>(loop_.rows / fewest_rows_in_chunk, 1, loop_.chunks);
     loop_.chunk_tiles = (loop_.tiles + loop_.chunks - 1) / loop_.chunks;
     if (loop_.column_tiles > 1 && loop_.rows > 1)  // whole rows of tiles
       loop_.chunk_tiles =
@@ -225,10 +247,10 @@ class LoopMaker {
   // ---------------------------------------------------------------------------------------------- operands
 
   std::int64_t item(ValueId v) const { return static_cast<std::int64_t>(item_size(g_.dtype(v))); }
-  const void* item_pointer(std::int64_t bytes) {
-    for (const std::int64_t& known : plan_.items)
-      if (known == bytes) return &known;
-    return &plan_.items.emplace_back(bytes);
+  const void* number_pointer(std::int64_t number) {
+    for (const std::int64_t& known : plan_.numbers)
+      if (known == number) return &known;
+    return &plan_.numbers.emplace_back(number);
   }
 
   std::uint32_t new_slot() { return loop_.slots++; }
@@ -247,16 +269,19 @@ class LoopMaker {
     return s.slot;
   }
 
-  /// A slot on memory that is written.
-  std::uint32_t written(ValueId v, Moves moves) {
+  /// A slot on memory that is written, `by_rows`: by a kernel that writes row by row.
+  std::uint32_t written(ValueId v, Moves moves, bool by_rows) {
     const std::uint32_t slot = stream(r_.place(v), moves, item(v));
     const auto s = std::find_if(loop_.streams.begin(), loop_.streams.end(),
                                 [&](const Stream& moving) { return moving.slot == slot; });
     if (s == loop_.streams.end()) return slot;  // a single tile
     const bool full = moves == Moves::full;
     const bool rows_on_lines = loop_.rows == 1 || loop_.column_tiles == 1 || s->row_bytes % line == 0;
-    if (tile_bytes(full, item(v)) % line != 0 || !rows_on_lines || !(full || loop_.column_tiles == 1))
-      loop_.written.push_back({static_cast<std::uint32_t>(s - loop_.streams.begin()), 0, full, item(v)});
+    const std::int64_t row_bytes = by_rows && full ? loop_.columns * item(v) : 0;
+    if (tile_bytes(full, item(v)) % line != 0 || row_bytes % line != 0 || !rows_on_lines ||
+        !(full || loop_.column_tiles == 1))
+      loop_.written.push_back(
+          {static_cast<std::uint32_t>(s - loop_.streams.begin()), 0, full, item(v), row_bytes});
     return slot;
   }
   std::int64_t tile_bytes(bool full, std::int64_t item_bytes) const {
@@ -284,7 +309,7 @@ class LoopMaker {
       temporaries_.push_back({at->second, true});
       LoopOp o;
       o.op.kernel = kernel;
-      o.op.attributes = item_pointer(bytes);
+      o.op.attributes = number_pointer(bytes);
       o.op.out = at->second;
       o.op.in[0] = slot;
       o.extent = Extent::rows;
@@ -366,21 +391,22 @@ class LoopMaker {
         step.slot = other.slot;
         if (other.repeated) ++step.code;
       }
-      if (links_[p].stored) steps.push_back({kernels::chain_codes::store, result(g_[m].output, !column)});
+      if (links_[p].stored)
+        steps.push_back({kernels::chain_codes::store, result(g_[m].output, !column, false)});
     }
     steps.push_back({kernels::chain_codes::end, 0});
     steps.shrink_to_fit();
     o.op.attributes = steps.data();
     for (const std::uint32_t p : positions) free_dead(step_.instructions[p], last);
-    o.op.out = result(out, !column);
+    o.op.out = result(out, !column, false);
     loop_.body.push_back(o);
     if (notes_.last[out] == none && !r_.leaves[out]) give_back(out);
   }
 
-  /// The slot that a result is written to.
-  std::uint32_t result(ValueId out, bool wide) {
+  /// The slot that a result is written to, `by_rows` as in written().
+  std::uint32_t result(ValueId out, bool wide, bool by_rows) {
     const std::uint32_t slot =
-        r_.leaves[out] ? written(out, wide ? Moves::full : Moves::column) : temporary(wide);
+        r_.leaves[out] ? written(out, wide ? Moves::full : Moves::column, by_rows) : temporary(wide);
     notes_.slot[out] = slot;
     if (!r_.leaves[out]) notes_.frame[out] = wide ? 2 : 1;
     return slot;
@@ -413,7 +439,7 @@ class LoopMaker {
     if (elementwise && equal_items) free_dead(n, position);
     const bool wide = !column && !form.column_result;
     const ValueId out = i.output;
-    o.op.out = result(out, wide);
+    o.op.out = result(out, wide, !elementwise);
     loop_.body.push_back(o);
     if (!(elementwise && equal_items)) free_dead(n, position);
     if (notes_.last[out] == none && !r_.leaves[out]) give_back(out);
@@ -449,9 +475,10 @@ class LoopMaker {
     sum.add = kernel_of("add", g_.dtype(x));
     sum.sum = kernel_of("sum", g_.dtype(x));
     sum.part_bytes = sum.everything ? sum.item : (sum.columns * sum.item + line - 1) / line * line + line;
-    if (!loop_.flat())
-      sum.parts = r_.work_space(
-          static_cast<std::size_t>(sum.part_bytes * (sum.everything ? loop_.tiles : loop_.chunks)));
+    if (!loop_.flat()) {
+      const std::int64_t parts = sum.everything ? loop_.tiles : loop_.chunks;
+      sum.parts = parts > 1 ? r_.work_space(static_cast<std::size_t>(sum.part_bytes * parts)) : sum.result;
+    }
     const std::uint32_t from = operand(x, Moves::full, false, column).slot;
     LoopOp o;
     if (sum.everything && loop_.flat()) {
@@ -469,14 +496,14 @@ class LoopMaker {
       o.extent = column ? Extent::column : Extent::tile;
       loop_.body.push_back(o);
       o.op.kernel = tiles::copy_one;
-      o.op.attributes = item_pointer(sum.item);
+      o.op.attributes = number_pointer(sum.item);
       o.op.in[0] = part;
       o.op.out = sum.slot;
       o.extent = Extent::rows;
       loop_.body.push_back(o);
     } else {
-      o.op.kernel = tiles::add_rows;
-      o.op.attributes = &plan_.adders.emplace_back(tiles::Adder{sum.add, sum.item});
+      o.op.kernel = i.op->row.add_rows[static_cast<int>(g_.dtype(x))];
+      o.op.attributes = number_pointer(loop_.rows);
       o.op.in[0] = from;
       o.op.out = sum.slot;
       o.extent = Extent::rows;
@@ -521,8 +548,9 @@ class LoopMaker {
   Loop loop_;
 
   std::vector<Link> links_;
-  std::size_t handed_on_ = 0;  // results that need no memory
-  bool whole_rows_ = false;
+  std::size_t handed_on_ = 0;                    // results that need no memory
+  bool whole_rows_ = false, sums_rows_ = false;  // some operation takes whole rows, adds up rows
+  bool passes_ = false;                          // a single operation: nothing has to stay in the cache
   bool spread_ = false;  // a long chain on one element: numbers fill a register once, not in every operation
   std::int64_t item_ = 1, wide_operands_ = 1;
   std::map<std::tuple<std::uint32_t, std::int64_t, Moves>, std::uint32_t> streams_;  // by place

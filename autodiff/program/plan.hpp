@@ -66,8 +66,7 @@ struct Plan {
   std::vector<std::uint32_t>
       flat_begins;  ///< by step of the schedule: the first flat operation from there on
   std::deque<DirectSizes> direct_sizes;
-  std::deque<std::int64_t> items;  ///< sizes of elements that row operations point to
-  std::deque<tiles::Adder> adders;
+  std::deque<std::int64_t> numbers;  ///< that row operations point to
   std::deque<std::vector<ChainStep>> chains;
   std::vector<bool> in_place;  ///< by state: it may be changed where it lies
   std::size_t arena_bytes = 0;

@@ -157,6 +157,21 @@ class Rewriter final : public Rewriting {
     }
   }
 
+  bool read_by(const OperatorDefinition& op) const override {
+    const auto& all = readers();
+    const auto [first, last] = all.equal_range(at_hand_->output);
+    return std::any_of(first, last, [&](const auto& r) { return from_[r.second].op == &op; });
+  }
+  bool input_read_by(int i, const OperatorDefinition& op) const override {
+    const auto& all = readers();
+    const auto [first, last] = all.equal_range(from_.inputs(*at_hand_)[static_cast<std::size_t>(i)]);
+    return std::any_of(first, last, [&](const auto& r) {
+      const Instruction& reader = from_[r.second];
+      return reader.op == &op && op.attributes != nullptr && op.attributes == at_hand_->op->attributes &&
+             op.attributes->print(from_.attributes(reader)) == op.attributes->print(call->attributes);
+    });
+  }
+
   Value find(const OperatorDefinition& op, std::initializer_list<Value> inputs,
              const void* attributes) const override {
     return calls_.find(op, {inputs.begin(), inputs.size()}, attributes);
@@ -175,7 +190,16 @@ class Rewriter final : public Rewriting {
  private:
   static constexpr std::int64_t largest = 1 << 14;  // elements of a constant that are looked at
 
+  /// Instructions by what they read, made when a rule first asks.
+  const std::unordered_multimap<ValueId, std::uint32_t>& readers() const {
+    if (readers_.empty())
+      for (std::uint32_t n = 0; n < from_.size(); ++n)
+        for (const ValueId v : from_.inputs(from_[n])) readers_.emplace(v, n);
+    return readers_;
+  }
+
   Value ask(const Instruction& i) {
+    at_hand_ = &i;
     mapped_.clear();
     for (const ValueId v : from_.inputs(i)) mapped_.push_back(r_[v]);
     const Call described = from_.describe(i);
@@ -194,6 +218,8 @@ class Rewriter final : public Rewriting {
   Calls calls_;
   std::vector<std::uint32_t> uses_;  // by new value: how often what it stands for is read
   std::vector<ValueId> mapped_;
+  const Instruction* at_hand_ = nullptr;
+  mutable std::unordered_multimap<ValueId, std::uint32_t> readers_;
 };
 
 // Numbers and small tables that a function writes down in every one of its steps: those with the same bytes

@@ -377,3 +377,39 @@ TEST_CASE("forward mode of sum and max") {
   check_close(tm, {2}, {list[static_cast<std::size_t>(at[0])], list[static_cast<std::size_t>(3 + at[1])]},
               1e-15);
 }
+
+TEST_CASE_TEMPLATE("sums over rows in loops: a tile at a time, of every width, alone and with others", T,
+                   float, double) {
+  constexpr DType dtype = sizeof(T) == 4 ? DType::float32 : DType::float64;
+  const double tolerance = sizeof(T) == 4 ? 2e-5 : 1e-13;
+  struct Size {
+    std::int64_t rows, columns;
+  };
+  for (const Size& size :
+       {Size{2, 3}, Size{100, 10}, Size{128, 70}, Size{9, 300}, Size{129, 7}, Size{300, 33}, Size{40000, 2},
+        Size{3000, 64}, Size{700, 129}, Size{33, 2100}, Size{17, 40000}}) {
+    INFO(size.rows, " x ", size.columns);
+    const Tensor x = random::normal({size.rows, size.columns}, 0.0, 1.0, dtype);
+    auto f = [](const Tensor& a) { return Tensors{sum(a, 0), sum(a * a, 0), sum(a)}; };
+    auto alone = capture([](const Tensor& a) { return sum(a, 0); });
+    auto together = capture(f);
+    const Tensor only = alone(x);
+    const Tensors got = together(x), expected = f(x), exact = f(cast(x, DType::float64));
+    const double scale = std::sqrt(static_cast<double>(size.rows));
+    for (std::size_t i = 0; i < 2; ++i)
+      CHECK(max(abs(cast(got[i], DType::float64) - exact[i])).item<double>() <= tolerance * scale);
+    CHECK(max(abs(cast(only, DType::float64) - exact[0])).item<double>() <= tolerance * scale);
+    if (size.rows <= 128 && size.rows * size.columns < 65536) {  // one after the other, as the operator does
+      CHECK(max(abs(got[0] - expected[0])).item<double>() == 0.0);
+      CHECK(max(abs(got[1] - expected[1])).item<double>() == 0.0);
+      CHECK(max(abs(only - expected[0])).item<double>() == 0.0);
+    }
+  }
+}
+
+TEST_CASE("the error of a sum over many rows in a loop stays small") {
+  constexpr std::int64_t rows = 1 << 20;
+  auto mean_row = capture([](const Tensor& x) { return mean(x + 0.1, 0); });
+  const Tensor got = mean_row(zeros({rows, 3}));
+  CHECK(max(abs(got - 0.1)).item<float>() < 2e-7f);
+}

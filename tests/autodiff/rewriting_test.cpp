@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <limits>
 #include <string>
 
 #include "autodiff/autodiff.hpp"
@@ -22,6 +23,17 @@ int calls(const F& captured, const std::string& op) {
 bool equal_elements(const Tensor& a, const Tensor& b) {
   return a.shape() == b.shape() && max(abs(a - b)).item<double>() == 0.0;
 }
+
+/// True at the elements whose position leaves that remainder.
+Tensor every(std::int64_t divisor, std::int64_t remainder, const Shape& shape) {
+  std::vector<double> chosen(static_cast<std::size_t>(shape.elements()), 0.0);
+  for (std::size_t i = static_cast<std::size_t>(remainder); i < chosen.size();
+       i += static_cast<std::size_t>(divisor))
+    chosen[i] = 1.0;
+  return reshape(from_vector(chosen), shape) == 1.0;
+}
+
+std::int64_t count_nan(const Tensor& x) { return sum(cast(x != x, DType::int64)).item<std::int64_t>(); }
 
 double largest_difference(const Tensor& a, const Tensor& b) { return max(abs(a - b)).item<double>(); }
 
@@ -74,6 +86,84 @@ TEST_CASE("the derivative of log_softmax uses exponentials that the loss has com
   CHECK(largest_difference(g(x), focal(x)) < 1e-15);
   CHECK(calls(g, "log_softmax_vjp_from_p") == 1);
   CHECK(calls(g, "exp") == 1);
+}
+
+TEST_CASE("log_softmax and the exponential of its result share their exponentials, from 65,536 elements on") {
+  auto focal = [](const Tensor& logits) {
+    const Tensor v = variable(logits);
+    const Tensor log_p = log_softmax(v), p = exp(log_p);
+    const Tensor loss = -sum(square(1 - p) * where(log_p > -1e4, log_p, zeros_like(p)), -1);
+    return Tensors{log_p, p, gradients(mean(loss), {v})[0]};
+  };
+  auto both = [](const Tensor& x) { return Tensors{log_softmax(x, 0), softmax(x, 0), softmax(x, 1)}; };
+  for (const DType dtype : {DType::float64, DType::float32}) {
+    const double bound = dtype == DType::float64 ? 2e-15 : 1e-6;  // of the result, and of 1
+    for (const Shape& shape : {Shape{100, 1000}, Shape{7000, 10}, Shape{70000, 1}, Shape{9, 9001}}) {
+      for (const double spread : {0.0, 1.0, 30.0}) {
+        Tensor x = random::normal(shape, 5.0, spread, dtype);
+        // A mask now and then, and rows in which one logit has all of the probability.
+        if (shape[1] > 1)
+          x = where(every(37, 5, shape), full_like(x, -std::numeric_limits<double>::infinity()), x);
+        x = where(every(2003, 7, shape), x + 40.0, x);
+        INFO(dtype, " ", shape[0], " x ", shape[1], ", spread ", spread);
+        auto g = capture(focal);
+        const Tensors got = g(x), exact = focal(cast(x, DType::float64));
+        CHECK(calls(g, "log_softmax") == 0);
+        CHECK(calls(g, "exp") == 0);
+        CHECK(calls(g, "softmax") == 1);
+        CHECK(calls(g, "log_softmax_from_p") == 1);
+        CHECK(calls(g, "log_softmax_vjp_from_p") == 1);
+        for (std::size_t i = 0; i < got.size(); ++i) {
+          const Tensor a = cast(got[i], DType::float64), b = exact[i];
+          const Tensor error = where(a == b, zeros_like(a), abs(a - b) / (1.0 + abs(b)));
+          CHECK(max(error).item<double>() <= bound * (spread == 30.0 ? 4 : 1));
+        }
+        auto h = capture(both);
+        const Tensors ours = h(x), theirs = both(cast(x, DType::float64));
+        CHECK(calls(h, "log_softmax_from_p") == 1);
+        CHECK(calls(h, "softmax") == 2);  // along the other axis it is another one
+      }
+    }
+  }
+}
+
+TEST_CASE("rows without probabilities are NaN and leave the others alone where exponentials are shared") {
+  constexpr double inf = std::numeric_limits<double>::infinity();
+  auto f = [](const Tensor& x) {
+    const Tensor log_p = log_softmax(x);
+    return Tensors{log_p, exp(log_p)};
+  };
+  for (const std::int64_t columns : {3, 1000}) {
+    const Shape shape{70000 / columns + 1, columns};
+    Tensor x = random::normal(shape);
+    const Tensor row = reshape(arange(shape[0], DType::float32), {shape[0], 1});
+    const Tensor last = arange(columns, DType::float32) == static_cast<double>(columns - 1);
+    x = where(row == 1.0, full_like(x, -inf), x);
+    x = where((row == 2.0) & last, full_like(x, inf), x);
+    x = where((row == 3.0) & last, full_like(x, std::numeric_limits<double>::quiet_NaN()), x);
+    auto g = capture(f);
+    const Tensors got = g(x), expected = f(x);
+    CHECK(calls(g, "log_softmax_from_p") == 1);
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      CHECK(count_nan(got[i]) == 3 * columns);
+      CHECK(count_nan(expected[i]) == 3 * columns);
+      CHECK(equal_elements(cast(got[i] != got[i], DType::float64),
+                           cast(expected[i] != expected[i], DType::float64)));
+    }
+  }
+}
+
+TEST_CASE("small results keep the bits of eager code where exponentials could be shared") {
+  auto f = [](const Tensor& x) {
+    const Tensor log_p = log_softmax(x);
+    return Tensors{log_p, exp(log_p)};
+  };
+  const Tensor x = random::normal({60, 1000});
+  auto g = capture(f);
+  const Tensors got = g(x), expected = f(x);
+  CHECK(calls(g, "log_softmax") == 1);
+  CHECK(equal_elements(got[0], expected[0]));
+  CHECK(equal_elements(got[1], expected[1]));
 }
 
 TEST_CASE("a mean over leading axes is a sum in the loop of what it adds up") {

@@ -82,6 +82,22 @@ TEST_CASE("a captured program gives the same bits on every number of threads") {
   }
 }
 
+TEST_CASE("a chunk writes no element of the next one, whatever the length of a row") {
+  for (const DType dtype : {DType::float32, DType::float64})
+    for (const std::int64_t columns : {1, 3, 10, 20, 24, 1001}) {
+      CAPTURE(columns);
+      const Tensor x = random::normal({150000 / columns, columns}, 0.0, 1.0, dtype);
+      auto f = [](const Tensor& v) { return Tensors{softmax(v), log_softmax(v)}; };
+      auto g = capture(f);
+      const auto expected = [&] {
+        const Threads scope(1);
+        return numbers(g(x));
+      }();
+      const Threads scope(4);
+      for (int time = 0; time < 20; ++time) CHECK(numbers(g(x)) == expected);
+    }
+}
+
 TEST_CASE("every task of a job runs once, on whichever thread is there") {
   for (const int threads : {1, 2, 5}) {
     std::vector<std::atomic<int>> times(1000);
