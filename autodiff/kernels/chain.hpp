@@ -73,13 +73,13 @@ using Rule = std::tuple_element_t<(code - 2) / 4, std::tuple<F...>>;
 
 // Every step ends with a jump of its own, whose target a processor learns; with one jump for all of them,
 // which is what compilers make of a switch, a chain of products and sums takes up to three times as long.
-#define WENGERT_STEPS(X)                                                                                    \
-  X(2)                                                                                                      \
-  X(3)                                                                                                      \
-  X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17) X(18) X(19) X(20) X(21)     \
-      X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31) X(32) X(33) X(34) X(35) X(36) X(37) X(38) \
-          X(39) X(40) X(41) X(42) X(43) X(44) X(45) X(46) X(47) X(48) X(49) X(50) X(51) X(52) X(53) X(54)   \
-              X(55) X(56) X(57) X(58) X(59) X(60) X(61) X(62) X(63) X(64) X(65)
+// clang-format off
+#define WENGERT_STEPS(X)                                                                          \
+  X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17)         \
+  X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31) X(32) X(33) \
+  X(34) X(35) X(36) X(37) X(38) X(39) X(40) X(41) X(42) X(43) X(44) X(45) X(46) X(47) X(48) X(49) \
+  X(50) X(51) X(52) X(53) X(54) X(55) X(56) X(57) X(58) X(59) X(60) X(61) X(62) X(63) X(64) X(65)
+// clang-format on
 #define WENGERT_LABEL(n) , &&step_##n
 #define WENGERT_STEP(n)                                                     \
   step_##n : if constexpr (n < 2 + 4 * sizeof...(F))                        \
@@ -113,23 +113,27 @@ template <int G, class T, class... F>
 #undef WENGERT_LABEL
 #undef WENGERT_STEPS
 
+#ifdef WENGERT_SANITIZED  // checks in every lane of every step take minutes to compile
+inline constexpr int largest_group = 2;
+#else
+inline constexpr int largest_group = 8;
+#endif
+
+/// `registers` of them, in groups of G, the rest in smaller ones.
+template <int G, class T, class... F>
+WENGERT_INLINE void parts(std::byte* const* slots, const RowOp& op, std::int64_t at, std::int64_t registers) {
+  const std::int64_t count = registers / G;
+  if (count != 0) groups<G, T, F...>(slots, op, at, count);
+  if constexpr (G > 1)
+    parts<G / 2, T, F...>(slots, op, at + count * G * std::int64_t{sizeof(Vec<T, Simd>)}, registers % G);
+}
+
 }  // namespace chain
 
 template <class T, class... F>
 void chain_rows(std::byte* const* slots, const RowOp& op, std::int64_t, std::int64_t n) {
   constexpr int width = Vec<T, Simd>::width;
-  constexpr auto bytes = static_cast<std::int64_t>(sizeof(Vec<T, Simd>));
-  const std::int64_t registers = (n + width - 1) / width, rest = registers % 8;
-  std::int64_t at = 0;
-  const auto part = [&]<int G>(std::integral_constant<int, G>, std::int64_t count) {
-    if (count == 0) return;
-    chain::groups<G, T, F...>(slots, op, at, count);
-    at += count * G * bytes;
-  };
-  part(std::integral_constant<int, 8>{}, registers / 8);
-  part(std::integral_constant<int, 4>{}, rest / 4);
-  part(std::integral_constant<int, 2>{}, rest / 2 % 2);
-  part(std::integral_constant<int, 1>{}, rest % 2);
+  chain::parts<chain::largest_group, T, F...>(slots, op, 0, (n + width - 1) / width);
 }
 
 }  // namespace WENGERT_ISA

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "autodiff/kernels/chain_codes.hpp"
+#include "autodiff/program/loop_chains.hpp"
 
 namespace wengert::program {
 namespace {
@@ -28,8 +29,6 @@ constexpr std::size_t long_chain = 32;
 /// follows a stream only as long as it is read without a pause.
 constexpr std::size_t fetching_operations = 6;
 constexpr std::int64_t fetched_bytes = 1 << 20;
-/// Tiles computed in a loop that a chain may keep in the L1 cache as operands until it runs.
-constexpr int most_kept = 4;
 /// Elements times operations that are worth a second thread.
 constexpr std::int64_t parallel_work = 1 << 17;
 
@@ -46,7 +45,8 @@ class LoopMaker {
   Loop run() && {
     loop_.rows = step_.rows;
     loop_.columns = step_.columns;
-    find_chains();
+    links_ = find_chains(r_, plan_);
+    for (const ChainLink& link : links_) handed_on_ += link.after != none;
     look_around();
     choose_tile();
     std::uint32_t position = 0;
@@ -71,88 +71,6 @@ class LoopMaker {
     return value.source == Source::instruction && s_.step_of[value.index] == r_.step_number;
   }
   std::int64_t total() const { return step_.rows * step_.columns; }
-
-  // ------------------------------------------------------------------------------------------------ chains
-
-  /// An instruction's place in a chain (kernels/chain.hpp), by position in the loop.
-  struct Link {
-    std::uint32_t before = none, after = none;  ///< positions of the operations before and after it
-    std::uint8_t handed_on = 0;                 ///< the input that is the result of the one before
-    bool stored = false;                        ///< somebody else reads the result too
-    std::uint8_t kept = 0;     ///< tiles that are kept for the chain: operands of it, and of those before
-    std::uint32_t end = none;  ///< the chain may end here, not later
-  };
-
-  /// What memory is, for the question whether one value is written over another: a state that changes in
-  /// place has a buffer before and a buffer after that are the same bytes.
-  std::uint64_t memory(ValueId r) const {
-    const Buffer& b = plan_.buffers[plan_.buffer_of[r]];
-    const bool state = b.home == Home::state || b.home == Home::new_state;
-    return state ? std::uint64_t{1} << 32 | b.index : plan_.buffer_of[r];
-  }
-
-  bool takes_part(std::uint32_t n) const {
-    return s_.forms[n].kind == Kind::elementwise && g_[n].op->row.step[0] != 0 &&
-           detail::chain_kernel(g_.dtype(g_[n].output)) != nullptr;
-  }
-
-  /// A result is handed on in registers to its first reader, when that is an operator of the same extent in
-  /// the same loop. The operations of a chain run where the last of them stands, so a chain ends before
-  /// somebody else reads what it computes, or writes over what it reads.
-  void find_chains() {
-    links_.resize(step_.instructions.size());
-    std::unordered_map<std::uint64_t, std::uint32_t> written;  // position by memory
-    std::uint32_t position = 0;
-    for (const std::uint32_t n : step_.instructions) {
-      for (const ValueId v : g_.inputs(g_[n])) {
-        const ValueId r = root(v);
-        if (!inside(r)) continue;
-        if (notes_.first[r] == none)
-          notes_.first[r] = position;
-        else if (notes_.second[r] == none && notes_.first[r] != position)
-          notes_.second[r] = position;
-      }
-      const ValueId out = g_[n].output;
-      if (r_.leaves[out] && plan_.buffer_of[out] != none) written[memory(out)] = position;
-      notes_.position[out] = position++;
-    }
-    position = 0;
-    for (const std::uint32_t n : step_.instructions) {
-      Link& link = links_[position++];
-      if (!takes_part(n)) continue;
-      const auto inputs = g_.inputs(g_[n]);
-      for (const ValueId v : inputs) {
-        const ValueId r = root(v);
-        if (inside(r)) {
-          link.kept = static_cast<std::uint8_t>(link.kept + 1);
-        } else if (const auto w = written.find(memory(r)); w != written.end() && w->second + 1 > position) {
-          link.end = std::min(link.end, w->second);
-        }
-      }
-      for (std::uint8_t k = 0; k < inputs.size(); ++k) join(n, position - 1, k);
-    }
-  }
-
-  void join(std::uint32_t n, std::uint32_t position, std::uint8_t k) {
-    const ValueId v = g_.inputs(g_[n])[k], r = root(v);
-    Link& link = links_[position];
-    if (link.before != none || !inside(r) || notes_.first[r] != position) return;
-    const std::uint32_t p = notes_.position[r], m = step_.instructions[p];
-    const auto inputs = g_.inputs(g_[n]);
-    const bool both = inputs.size() == 2 && root(inputs[1 - k]) == r;
-    Link& before = links_[p];
-    const int kept = before.kept + link.kept - 1;
-    if (!takes_part(m) || s_.forms[m].elements != s_.forms[n].elements ||
-        g_.dtype(r) != g_.dtype(g_[n].output) || before.end < position || kept > most_kept)
-      return;
-    before.stored = both || r_.leaves[r] || notes_.second[r] != none;
-    before.after = position;
-    link.before = p;
-    link.handed_on = k;
-    link.kept = static_cast<std::uint8_t>(kept);
-    link.end = std::min({link.end, before.end, notes_.second[r]});
-    ++handed_on_;
-  }
 
   void look_around() {
     // Where each operation runs.
@@ -547,7 +465,7 @@ class LoopMaker {
   Plan& plan_;
   Loop loop_;
 
-  std::vector<Link> links_;
+  std::vector<ChainLink> links_;                 // by position
   std::size_t handed_on_ = 0;                    // results that need no memory
   bool whole_rows_ = false, sums_rows_ = false;  // some operation takes whole rows, adds up rows
   bool passes_ = false;                          // a single operation: nothing has to stay in the cache
