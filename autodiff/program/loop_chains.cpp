@@ -7,7 +7,7 @@ namespace wengert::program {
 namespace {
 
 /// Tiles computed in a loop that a chain may keep in the L1 cache as operands until it runs.
-constexpr int most_kept = 4;
+constexpr int most_kept = 6;
 
 class ChainFinder {
  public:

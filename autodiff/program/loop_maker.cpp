@@ -16,6 +16,7 @@ constexpr std::int64_t line = static_cast<std::int64_t>(detail::buffer_alignment
 /// What the operands of one tile may take of the L1 cache.
 constexpr std::int64_t tile_budget = 32768;
 constexpr std::int64_t largest_tile = 2048;
+constexpr std::int64_t tile_unit = 128;  // whole groups of registers in chains
 /// Elements of a tile of which nothing is read a second time.
 constexpr std::int64_t passing_tile = 1 << 14;
 /// From this many elements on a loop is cut into chunks in which sums have a part of their own.
@@ -124,7 +125,7 @@ class LoopMaker {
   }
 
   void choose_tile() {
-    std::int64_t elements = tile_budget / (wide_operands_ * item_) / 64 * 64;
+    std::int64_t elements = tile_budget / (wide_operands_ * item_) / tile_unit * tile_unit;
     elements = std::clamp(elements, smallest_tile, largest_tile);
     if (!step_.structured) {
       loop_.rows = 1;
