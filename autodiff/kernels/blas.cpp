@@ -62,7 +62,7 @@ void gemv(bool t, int rows, int cols, double alpha, const double* a, int lda, co
 /// piece is too large for its kernels for small products.
 struct Pieces {
   static constexpr std::int64_t least_length = 48, column_unit = 16;
-  static constexpr std::int64_t least_work = std::int64_t(1) << 20;  // m * n * k
+  static constexpr std::int64_t least_work = cut_flops / 4;  // m * n * k
 
   std::int64_t down = 1, across = 1;   // how many
   std::int64_t rows = 0, columns = 0;  // of one; the last ones are what is left
@@ -111,7 +111,7 @@ void spread(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, T 
   };
   const BlasCuts cuts = blas_cuts();
   const int threads = cuts.allowed ? num_threads() : 1;
-  if (threads == 1 || m * n * k < 2 * Pieces::least_work) return piece_of(0, 0, m, n);
+  if (threads == 1 || 2 * m * n * k < cut_flops) return piece_of(0, 0, m, n);
   constexpr bool single = std::is_same_v<T, float>;
   const Pieces pieces(m, n, k, threads, single && cuts.wide_vectors ? 4 : 12,
                       single ? cuts.wide_vectors : !cuts.wide_vectors || n % Pieces::column_unit == 0);

@@ -39,6 +39,9 @@ using WorkerFunction = void (*)(void* context, int worker, TaskQueue& tasks);
 /// is the one that a single thread would have met. Allocates nothing once its threads have started.
 void run_tasks(std::int64_t count, int threads, WorkerFunction function, void* context);
 
+/// From so many floating-point operations on, a matrix product is cut into tasks.
+inline constexpr std::int64_t cut_flops = std::int64_t(1) << 22;
+
 /// How matrix products may be cut into tasks.
 struct BlasCuts {
   bool allowed = false;       ///< BLAS starts no threads of its own (OpenBLAS, which is told not to)

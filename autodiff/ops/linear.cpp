@@ -414,6 +414,23 @@ void linear() {
             const Tensor right = with(call.input(0), t[1]);
             return t[0].defined() ? add(Operand(with(t[0], call.input(1)), call.where), right) : right;
           },
+      // A transposed matrix is multiplied as it lies.
+      .rewrite =
+          [](Rewriting& r) {
+            static const OperatorDefinition& transpose = *find_operator("transpose");
+            auto flags = r.call->attrs<MatmulAttributes>();
+            Rewriting::Value factors[] = {r.inputs[0], r.inputs[1]};
+            bool* const flag[] = {&flags.transpose_a, &flags.transpose_b};
+            for (int i = 0; i < 2; ++i) {
+              const Shape& shape = r.shape_of(factors[i]);
+              if (r.op(factors[i]) != &transpose || shape.size() != 2 || shape[0] == 1 || shape[1] == 1)
+                continue;  // of a vector the transpose may be multiplied in another order
+              factors[i] = r.inputs_of(factors[i])[0];
+              *flag[i] = !*flag[i];
+            }
+            const bool same = factors[0] == r.inputs[0] && factors[1] == r.inputs[1];
+            return same ? r.none : r.make(*matmul_, {factors[0], factors[1]}, &flags);
+          },
       .accumulating = matmul_add_,
       .flops = product_flops,
       .samples = [] { return products(); },

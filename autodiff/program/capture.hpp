@@ -75,20 +75,6 @@ class CaptureCore {
   std::unique_ptr<Impl> impl_;
 };
 
-/// Handles of tensors that their owner keeps for the time of a call; nothing is counted.
-template <std::size_t count>
-struct Borrowed {
-  union {
-    Tensor handles[count + 1];
-  };
-  template <class... T>
-  explicit Borrowed(const T&... tensors) : handles{} {
-    std::size_t i = 0;
-    ((void)new (&handles[i++]) Tensor(Tensor::adopt(tensors.get())), ...);
-  }
-  ~Borrowed() {}
-};
-
 template <class R>
 struct Results;
 template <>
@@ -154,7 +140,20 @@ class Captured {
   auto operator()(const Arguments&... arguments) {
     static_assert((std::is_convertible_v<const Arguments&, const Tensor&> && ...),
                   "a captured function takes tensors");
-    return replay(static_cast<const Tensor&>(arguments)...);
+    constexpr std::size_t count = sizeof...(Arguments);
+    using R = decltype(invoke(std::declval<F&>(), nullptr, std::make_index_sequence<count>{}));
+    const auto erased = [](void* object, const Tensor* in, std::size_t, Tensors& out) {
+      constexpr auto all = std::make_index_sequence<count>{};
+      if constexpr (std::is_void_v<R>)
+        invoke(*static_cast<F*>(object), in, all);
+      else
+        detail::Results<R>::pack(invoke(*static_cast<F*>(object), in, all), out);
+    };
+    // Handles of our own: an argument may be the value of a state, which then is not changed where it lies.
+    const Tensor in[count + 1] = {static_cast<const Tensor&>(arguments)...};
+    Tensors out;
+    core_.call(erased, function_, in, count, out);
+    return detail::Results<R>::unpack(out);
   }
 
   /// For a function of a Tensors, of any number of tensors.
@@ -183,23 +182,6 @@ class Captured {
   const detail::CaptureCore& core() const { return core_; }
 
  private:
-  template <class... T>
-  auto replay(const T&... tensors) {
-    constexpr std::size_t count = sizeof...(T);
-    using R = decltype(invoke(std::declval<F&>(), nullptr, std::make_index_sequence<count>{}));
-    const auto erased = [](void* object, const Tensor* in, std::size_t, Tensors& out) {
-      constexpr auto all = std::make_index_sequence<count>{};
-      if constexpr (std::is_void_v<R>)
-        invoke(*static_cast<F*>(object), in, all);
-      else
-        detail::Results<R>::pack(invoke(*static_cast<F*>(object), in, all), out);
-    };
-    const detail::Borrowed<count> in(tensors...);
-    Tensors out;
-    core_.call(erased, function_, in.handles, count, out);
-    return detail::Results<R>::unpack(out);
-  }
-
   template <std::size_t... I>
   static decltype(auto) invoke(F& function, [[maybe_unused]] const Tensor* in, std::index_sequence<I...>) {
     return function(in[I]...);

@@ -5,6 +5,8 @@
 
 namespace wengert::program {
 
+/// The floating-point operations of one call, as the operator's block says.
+std::int64_t flops(const Graph& graph, const Instruction& call);
 /// Fills in everything but what was recorded and what the passes did.
 void count(const Graph& graph, const Schedule& schedule, const Plan& plan, ProgramStatistics& counts);
 

@@ -4,10 +4,15 @@
 #include <map>
 #include <unordered_map>
 
+#include "autodiff/kernels/workers.hpp"
+#include "autodiff/program/count.hpp"
 #include "autodiff/program/loop_maker.hpp"
 
 namespace wengert::program {
 namespace {
+
+/// What a call must have to do to be worth a thread: 5 us.
+constexpr std::int64_t group_flops = std::int64_t(1) << 19;
 
 constexpr std::int64_t alignment = static_cast<std::int64_t>(detail::buffer_alignment);
 
@@ -83,6 +88,7 @@ class Planner {
 
   Plan run() && {
     inherited_.assign(g_.values().size(), false);
+    find_groups();
     find_lifetimes();
     find_homes();
     find_in_place();
@@ -111,6 +117,32 @@ class Planner {
     return value.source == Source::instruction ? s_.step_of[value.index] : none;
   }
 
+  // -------------------------------------------------------------------------------------- what runs together
+
+  /// Calls of one stage don't depend on each other. Those that are worth a thread each, and too small to be
+  /// cut into pieces themselves, run side by side. What they read keeps its memory until the last of them is
+  /// done.
+  void find_groups() {
+    const auto fits = [&](const Step& step) {
+      const Instruction& i = g_[step.instructions.front()];
+      if (calls_ || step.loop || i.op->row.direct == nullptr || i.op->overwrites >= 0) return false;
+      const std::int64_t work = flops(g_, i);
+      return work >= group_flops && work < kernels::cut_flops;
+    };
+    const auto count = static_cast<std::uint32_t>(s_.steps.size());
+    group_end_.resize(count);
+    for (std::uint32_t first = 0, next; first < count; first = next) {
+      const bool together = fits(s_.steps[first]);
+      for (next = first + 1; together && next < count && s_.steps[next].stage == s_.steps[first].stage;
+           ++next)
+        if (!fits(s_.steps[next])) break;
+      for (std::uint32_t step = first; step < next; ++step) group_end_[step] = next - 1;
+    }
+  }
+  bool in_group(std::uint32_t step) const {
+    return group_end_[step] != step || (step > 0 && group_end_[step - 1] == step);
+  }
+
   // ----------------------------------------------------------------------------------- who lives how long
 
   void find_lifetimes() {
@@ -123,11 +155,11 @@ class Planner {
       if (step == none) continue;
       for (const ValueId v : g_.inputs(g_[n])) {
         const ValueId r = root(v);
-        last_use_[r] = std::max(last_use_[r], step);
+        last_use_[r] = std::max(last_use_[r], group_end_[step]);
         if (step_of_value(r) != step) leaves_[r] = true;
       }
       const ValueId out = root(g_[n].output);
-      last_use_[out] = std::max(last_use_[out], step);
+      last_use_[out] = std::max(last_use_[out], group_end_[step]);
       if (!s_.steps[step].loop || s_.forms[n].kind == Kind::sums_rows) leaves_[out] = true;
     }
     const auto escape = [&](ValueId v) { leaves_[root(v)] = escapes_[root(v)] = true; };
@@ -349,12 +381,18 @@ class Planner {
     return part->second;
   }
 
-  /// Flat operations that follow one another are one step.
+  /// Flat operations that follow one another are one step, those of a group another.
   void add_flat_step(std::uint32_t step) {
     const auto end = static_cast<std::uint32_t>(plan_.flat.size());
-    if (plan_.steps.empty() || plan_.steps.back().kind != PlannedStep::Kind::flat)
-      plan_.steps.push_back({PlannedStep::Kind::flat, plan_.flat_begins.back(), 0, step});
+    const auto kind = in_group(step) ? PlannedStep::Kind::side_by_side : PlannedStep::Kind::flat;
+    const auto same = [&](const PlannedStep& last) {
+      return last.kind == kind &&
+             (kind == PlannedStep::Kind::flat || group_end_[last.step] == group_end_[step]);
+    };
+    if (plan_.steps.empty() || !same(plan_.steps.back()))
+      plan_.steps.push_back({kind, plan_.flat_begins.back(), 0, step});
     plan_.steps.back().end = end;
+    plan_.parallel |= kind == PlannedStep::Kind::side_by_side;
   }
 
   /// `first_chain` is the position of the loop's first chain.
@@ -415,7 +453,8 @@ class Planner {
   Plan plan_;
   LoopNotes notes_;
   Arena arena_;
-  std::vector<std::uint32_t> last_use_;  // by root: the last step that reads it
+  std::vector<std::uint32_t> group_end_;  // by step: the last one that runs beside it
+  std::vector<std::uint32_t> last_use_;  // by root: the last step that reads it, or runs beside one that does
   std::vector<bool> leaves_;             // by root: needed outside of the loop that computes it
   std::vector<bool> escapes_;            // by root: outlives the run
   std::vector<bool> inherited_;          // by root: its memory is another value's by now

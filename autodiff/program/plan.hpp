@@ -43,7 +43,12 @@ struct Header {
 };
 
 struct PlannedStep {
-  enum class Kind : std::uint8_t { call, loop, flat };
+  enum class Kind : std::uint8_t {
+    call,
+    loop,
+    flat,          ///< flat operations, one after the other
+    side_by_side,  ///< flat operations that don't depend on each other, a thread each
+  };
   Kind kind = Kind::call;
   std::uint32_t index = 0;  ///< in calls, loops, or the first flat operation
   std::uint32_t end = 0;    ///< one after the last flat operation
@@ -71,7 +76,7 @@ struct Plan {
   std::vector<bool> in_place;  ///< by state: it may be changed where it lies
   std::size_t arena_bytes = 0;
   std::size_t frame_bytes = 0;
-  bool parallel = false;  ///< some loop may run on several threads
+  bool parallel = false;  ///< some step may run on several threads
 
   /// The step of the schedule that a flat operation belongs to.
   std::uint32_t step_of(std::uint32_t flat_operation) const {

@@ -180,7 +180,11 @@ void Program::run_steps(Context& context) {
   std::uint32_t number = 0;      // of the step of the schedule that runs otherwise
   try {
     for (const PlannedStep& step : plan_.steps) {
-      if (step.kind == PlannedStep::Kind::flat) {
+      if (step.kind == PlannedStep::Kind::side_by_side && context.threads > 1) {
+        run_side_by_side(context, step);
+        continue;
+      }
+      if (step.kind == PlannedStep::Kind::flat || step.kind == PlannedStep::Kind::side_by_side) {
         const FlatOp* const end = plan_.flat.data() + step.end;
         flat = plan_.flat.data() + step.index;
         // Several calls side by side: the processor predicts each by itself.
@@ -205,6 +209,20 @@ void Program::run_steps(Context& context) {
     if (e.where().line == 0) rethrow_with_line(e, schedule_.steps[number]);
     throw;
   }
+}
+
+void Program::run_side_by_side(Context& context, const PlannedStep& step) {
+  struct Job {
+    const FlatOp* first;
+    std::byte* const* slots;
+  } job{plan_.flat.data() + step.index, context.bases.data()};
+  kernels::run_tasks(
+      step.end - step.index, context.threads,
+      [](void* pointer, int, kernels::TaskQueue& tasks) {
+        const Job& shared = *static_cast<const Job*>(pointer);
+        for (std::int64_t t; (t = tasks.take()) >= 0;) shared.first[t].run(shared.slots);
+      },
+      &job);
 }
 
 void Program::run_call(Context& context, std::uint32_t number) {

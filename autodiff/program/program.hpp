@@ -98,6 +98,7 @@ class Program {
   Context* take();
   void give_back(Context* context) noexcept;
   void run_steps(Context& context);
+  void run_side_by_side(Context& context, const PlannedStep& step);
   void run_call(Context& context, std::uint32_t number);
   void run_loop(Context& context, std::uint32_t number);
   void rethrow_with_line(const IndexError& e, const Step& step) const;

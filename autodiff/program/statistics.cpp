@@ -9,7 +9,6 @@
 
 namespace wengert {
 namespace program {
-namespace {
 
 std::int64_t flops(const Graph& g, const Instruction& i) {
   if (i.op->view) return 0;
@@ -19,6 +18,8 @@ std::int64_t flops(const Graph& g, const Instruction& i) {
   if (i.op->flops != nullptr) return i.op->flops(g.describe(i), g.shape(i.output));
   return i.op->flops_per_element * g.elements(i.output);
 }
+
+namespace {
 
 std::int64_t bytes_moved(const Graph& g, const Schedule& s) {
   const auto step_of = [&](ValueId v) {

@@ -177,6 +177,20 @@ TEST_CASE("a mean over leading axes is a sum in the loop of what it adds up") {
   CHECK(g.statistics().steps == g.statistics().loops);
 }
 
+TEST_CASE("a product of transposed matrices takes them as they lie, with equal bits") {
+  auto f = [](const Tensor& x, const Tensor& y) {
+    const Tensor product = matmul(transpose(x), transpose(y));
+    return Tensors{product, matmul(transpose(product), x, {.transpose_b = true})};
+  };
+  for (const Shape& shape : {Shape{3, 4}, Shape{70, 90}, Shape{1, 5}, Shape{5, 1}}) {
+    const Tensor x = random::normal(shape), y = random::normal({shape[1], shape[0]});
+    auto g = capture(f);
+    const Tensors got = g(x, y), expected = f(x, y);
+    for (std::size_t i = 0; i < got.size(); ++i) CHECK(equal_elements(got[i], expected[i]));
+    CHECK((calls(g, "transpose") == 0) == (shape[0] > 1 && shape[1] > 1));
+  }
+}
+
 TEST_CASE("products that are added up are accumulated in the product's own pass, from 65,536 elements on") {
   for (const std::int64_t n : {16, 256}) {
     auto f = [](const Tensor& a, const Tensor& b) {

@@ -12,6 +12,7 @@
 #include "autodiff/autodiff.hpp"
 #include "autodiff/kernels/workers.hpp"
 #include "autodiff/program/program.hpp"
+#include "autodiff/program/trace.hpp"
 
 using namespace wengert;
 
@@ -96,6 +97,44 @@ TEST_CASE("a chunk writes no element of the next one, whatever the length of a r
       const Threads scope(4);
       for (int time = 0; time < 20; ++time) CHECK(numbers(g(x)) == expected);
     }
+}
+
+TEST_CASE(
+    "products that don't depend on each other run side by side, with equal bits on every number of threads") {
+  // The backward pass of a layer in the middle: dx = g w^T and dw = x^T g. Steps by their kinds.
+  const auto backward = [](const Tensor& x, const Tensor& w, const Tensor& g) {
+    const Tensor dx = matmul(g, transpose(w)), dw = matmul(transpose(x), g), db = sum(g, 0);
+    return Tensors{relu(dx) * tanh(x), 0.5 * dw, db};
+  };
+  const auto groups = [&](std::int64_t size) {
+    program::Trace trace;
+    Tensors in;
+    for (int i = 0; i < 3; ++i) in.push_back(trace.argument(zeros({size, size})));
+    for (const Tensor& result : backward(in[0], in[1], in[2])) trace.output(result);
+    trace.close();
+    const program::Program program(std::move(trace).finish());
+    std::size_t together = 0;
+    for (const program::PlannedStep& step : program.plan().steps)
+      if (step.kind == program::PlannedStep::Kind::side_by_side) together += step.end - step.index;
+    return together;
+  };
+  CHECK(groups(20) == 0);  // not worth a thread
+  CHECK(groups(100) == 2);
+  CHECK(groups(400) == 0);  // cut into pieces each
+  for (const std::int64_t size : {64, 100, 125}) {
+    const Tensor x = random::normal({size, size}), w = random::normal({size, size}),
+                 g = random::normal({size, size});
+    auto f = capture(backward);
+    const auto expected = [&] {
+      const Threads scope(1);
+      return numbers(f(x, w, g));
+    }();
+    CHECK((expected == numbers(backward(x, w, g))));
+    for (const int threads : {2, 3}) {
+      const Threads scope(threads);
+      for (int time = 0; time < 20; ++time) CHECK((numbers(f(x, w, g)) == expected));
+    }
+  }
 }
 
 TEST_CASE("every task of a job runs once, on whichever thread is there") {
