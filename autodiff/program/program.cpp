@@ -291,11 +291,7 @@ void Program::set_parts(Context& c) const {
 
 /// The addresses of what is elsewhere in every run. False when a state does not fit.
 bool Program::prepare(Context& c, const Tensor* arguments) {
-  const std::size_t count = graph_.arguments().size();
-  for (std::size_t k = 0; k < count; ++k) c.bases[k] = arguments[k].get()->data;
-  const auto is_argument = [&](const TensorImpl& x) {
-    return std::any_of(arguments, arguments + count, [&](const Tensor& a) { return a.get() == &x; });
-  };
+  for (std::size_t k = 0; k < graph_.arguments().size(); ++k) c.bases[k] = arguments[k].get()->data;
   for (std::size_t k = 0; k < states_.size(); ++k) {
     const StateRule& state = states_[k];
     if (!state.fits()) return false;
@@ -310,7 +306,7 @@ bool Program::prepare(Context& c, const Tensor* arguments) {
     c.bases[state.read] = old.data;
     if (state.written == none) continue;
     c.bases[state.written] = old.data;
-    if (state.in_place && alone(old) && !is_argument(old)) continue;
+    if (state.in_place && alone(old)) continue;
     const Shape& shape = graph_.shape(graph_.states()[k].after);
     Tensor& fresh = c.new_states[k] = Tensor::adopt(detail::new_tensor(state.dtype, shape));
     fresh.impl().requires_grad = old.requires_grad;

@@ -52,7 +52,8 @@ class Program {
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
 
-  /// Runs the program on contiguous arguments of the recorded types; `results` has room for all outputs.
+  /// Runs the program on contiguous arguments of the recorded types, which are handles that count;
+  /// `results` has room for all outputs.
   /// Several threads may run one program that updates no states; the caller sees to it that others take
   /// turns. When a kernel throws, no state has changed. False, and nothing done, when a state does not have
   /// the element type and shape any more that were recorded.
