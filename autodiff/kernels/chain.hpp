@@ -9,8 +9,8 @@
 ///
 /// `attributes` of its RowOp points to the steps (chain_codes.hpp); the chain begins with the operand in[0].
 ///
-/// The rules are those of the row kernels, and each is a case of one switch, so no two of them are joined
-/// into a fused multiply-add: results have the same bits.
+/// The rules are those of the row kernels, and a step ends in a jump that depends on the next one's code, so
+/// no two of them are joined into a fused multiply-add: results have the same bits.
 
 #include "autodiff/kernels/chain_codes.hpp"
 #include "autodiff/kernels/elementwise.hpp"
