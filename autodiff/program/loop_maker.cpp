@@ -436,7 +436,8 @@ class LoopMaker {
     for (const auto& [slot, wide] : temporaries_) {
       const std::int64_t elements = wide ? loop_.tile_rows * loop_.tile_columns : loop_.tile_rows;
       loop_.temporaries.push_back({slot, at});
-      // A row may be read to the end of a register behind it; a single element begins on a line and ends there.
+      // A row may be read to the end of a register behind it; a single element begins on a line and ends
+      // there.
       const std::int64_t spare = elements > 1 ? line : 0;
       at += static_cast<std::size_t>((elements * item_ + line - 1) / line * line + spare);
     }
