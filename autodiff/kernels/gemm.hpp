@@ -201,9 +201,6 @@ inline void integers(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int6
   }
 }
 
-}  // namespace product
-
-namespace product {
 template <class T>
 inline void any_size(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, T alpha, const T* a,
                      std::int64_t lda, const T* b, std::int64_t ldb, T beta, T* c, std::int64_t ldc) {
@@ -223,6 +220,7 @@ inline void any_size(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int6
     blas_gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
   }
 }
+
 }  // namespace product
 
 template <class T>

@@ -28,12 +28,6 @@ class ChainFinder {
   }
 
  private:
-  ValueId root(ValueId v) const { return s_.layouts[v].root; }
-  bool inside(ValueId r) const {
-    const Value& value = g_.value(r);
-    return value.source == Source::instruction && s_.step_of[value.index] == r_.step_number;
-  }
-
   /// What memory is, for the question whether one value is written over another: a state that changes in
   /// place has a buffer before and a buffer after that are the same bytes.
   std::uint64_t memory(ValueId r) const {
@@ -51,8 +45,8 @@ class ChainFinder {
     std::uint32_t position = 0;
     for (const std::uint32_t n : instructions_) {
       for (const ValueId v : g_.inputs(g_[n])) {
-        const ValueId r = root(v);
-        if (!inside(r)) continue;
+        const ValueId r = r_.root(v);
+        if (!r_.inside(r)) continue;
         if (notes_.first[r] == none)
           notes_.first[r] = position;
         else if (notes_.second[r] == none && notes_.first[r] != position)
@@ -68,8 +62,8 @@ class ChainFinder {
     ChainLink& own = links_[position];
     const auto inputs = g_.inputs(g_[instructions_[position]]);
     for (const ValueId v : inputs) {
-      const ValueId r = root(v);
-      if (inside(r)) {
+      const ValueId r = r_.root(v);
+      if (r_.inside(r)) {
         ++own.kept;
       } else if (const auto w = written_.find(memory(r)); w != written_.end() && w->second >= position) {
         own.end = std::min(own.end, w->second);
@@ -83,15 +77,15 @@ class ChainFinder {
   bool join(std::uint32_t position, std::uint8_t k) {
     const std::uint32_t n = instructions_[position];
     const auto inputs = g_.inputs(g_[n]);
-    const ValueId r = root(inputs[k]);
-    if (!inside(r) || notes_.first[r] != position) return false;
+    const ValueId r = r_.root(inputs[k]);
+    if (!r_.inside(r) || notes_.first[r] != position) return false;
     const std::uint32_t p = notes_.position[r], m = instructions_[p];
     ChainLink &own = links_[position], &before = links_[p];
     const int kept = before.kept + own.kept - 1;
     if (!takes_part(m) || s_.forms[m].elements != s_.forms[n].elements ||
         g_.dtype(r) != g_.dtype(g_[n].output) || before.end < position || kept > most_kept)
       return false;
-    const bool both = inputs.size() == 2 && root(inputs[1 - k]) == r;
+    const bool both = inputs.size() == 2 && r_.root(inputs[1 - k]) == r;
     before.stored = both || r_.leaves[r] || notes_.second[r] != none;
     before.after = position;
     own.before = p;

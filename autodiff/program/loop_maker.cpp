@@ -66,11 +66,6 @@ class LoopMaker {
   }
 
  private:
-  ValueId root(ValueId v) const { return s_.layouts[v].root; }
-  bool inside(ValueId r) const {
-    const Value& value = g_.value(r);
-    return value.source == Source::instruction && s_.step_of[value.index] == r_.step_number;
-  }
   std::int64_t total() const { return step_.rows * step_.columns; }
 
   void look_around() {
@@ -82,8 +77,8 @@ class LoopMaker {
     std::uint32_t position = 0;
     for (const std::uint32_t n : step_.instructions) {
       for (const ValueId v : g_.inputs(g_[n])) {
-        std::uint32_t& last = notes_.last[root(v)];
-        if (inside(root(v)) && (last == none || last < runs_at[position])) last = runs_at[position];
+        std::uint32_t& last = notes_.last[r_.root(v)];
+        if (r_.inside(r_.root(v)) && (last == none || last < runs_at[position])) last = runs_at[position];
         item_ = std::max(item_, static_cast<std::int64_t>(item_size(g_.dtype(v))));
       }
       item_ = std::max(item_, static_cast<std::int64_t>(item_size(g_.dtype(g_[n].output))));
@@ -97,8 +92,8 @@ class LoopMaker {
       whole_rows_ |= form.kind == Kind::rowwise;
       sums_rows_ |= form.kind == Kind::sums_rows && form.columns != 0;
       for (std::size_t k = 0; k < inputs.size(); ++k) {
-        const ValueId r = root(inputs[k]);
-        if (inside(r) || form.moves[k] != Moves::full || notes_.read_by[r] == r_.step_number) continue;
+        const ValueId r = r_.root(inputs[k]);
+        if (r_.inside(r) || form.moves[k] != Moves::full || notes_.read_by[r] == r_.step_number) continue;
         notes_.read_by[r] = r_.step_number;
         ++streams;
       }
@@ -249,10 +244,10 @@ class LoopMaker {
   };
 
   Operand operand(ValueId v, Moves moves, bool elementwise, bool column_op) {
-    const ValueId r = root(v);
+    const ValueId r = r_.root(v);
     const std::int64_t bytes = item(v);
     if (column_op && moves == Moves::full) moves = Moves::column;
-    if (inside(r)) {
+    if (r_.inside(r)) {
       const std::uint32_t slot = notes_.slot[r];
       if (moves == Moves::scalar) return {slot, !spread_};
       if (moves != Moves::column || !elementwise || column_op) return {slot, false};
@@ -373,7 +368,7 @@ class LoopMaker {
 
   void free_dead(std::uint32_t n, std::uint32_t position) {
     for (const ValueId v : g_.inputs(g_[n]))
-      if (inside(root(v)) && notes_.last[root(v)] == position) give_back(root(v));
+      if (r_.inside(r_.root(v)) && notes_.last[r_.root(v)] == position) give_back(r_.root(v));
   }
 
   RowKernel kernel_of(const char* name, DType dtype) const {

@@ -38,6 +38,13 @@ struct LoopRequest {
   LoopNotes& notes;
   std::function<Place(ValueId)> place;           ///< of values in memory
   std::function<Place(std::size_t)> work_space;  ///< for the time of the loop
+
+  ValueId root(ValueId v) const { return schedule.layouts[v].root; }
+  /// Whether the loop itself computes that root.
+  bool inside(ValueId r) const {
+    const Value& value = graph.value(r);
+    return value.source == Source::instruction && schedule.step_of[value.index] == step_number;
+  }
 };
 
 /// Lowers a step of row operators to row operations on tiles: which operands are streams of memory and which

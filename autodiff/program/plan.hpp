@@ -22,8 +22,8 @@ enum class Home : std::uint8_t {
 
 struct Buffer {
   Home home = Home::arena;
-  std::uint32_t index =
-      0;  ///< argument, constant, state; for fresh the number of the new tensor; other buffer
+  /// Argument, constant, state; for fresh the number of the new tensor; of a part the other buffer.
+  std::uint32_t index = 0;
   std::int64_t offset = 0;  ///< in the arena, the frame, the other buffer
   std::size_t bytes = 0;
   ValueId value = none;  ///< the root that lives here; none for work space
@@ -68,8 +68,8 @@ struct Plan {
   /// that can be made directly.
   std::vector<FlatOp> flat;
   std::vector<std::uint32_t> parts;  ///< buffers that are parts of others
-  std::vector<std::uint32_t>
-      flat_begins;  ///< by step of the schedule: the first flat operation from there on
+  /// By step of the schedule: the first flat operation from there on.
+  std::vector<std::uint32_t> flat_begins;
   std::deque<DirectSizes> direct_sizes;
   std::deque<std::int64_t> numbers;  ///< that row operations point to
   std::deque<std::vector<ChainStep>> chains;

@@ -14,20 +14,6 @@ std::vector<float> values(const Tensor& x) { return x.to_vector<float>(); }
 
 TEST_SUITE_BEGIN("capture");
 
-TEST_CASE("a state's own value as an argument is a value: the update does not change it") {
-  State state(ones({100}));
-  auto step = capture([&](const Tensor& x) {
-    state.set(2.0 * state.value());
-    return Tensors{x + state.value(), x};
-  });
-  for (const double before : {1.0, 2.0, 4.0}) {
-    const Tensors results = step(state.value());
-    CHECK(mean(results[0]).item<double>() == 3 * before);
-    CHECK(mean(results[1]).item<double>() == before);
-    CHECK(mean(state.value()).item<double>() == 2 * before);
-  }
-}
-
 TEST_CASE("a captured function gives what the function gives, for every call and signature") {
   int runs = 0;
   auto f = [&](const Tensor& x, const Tensor& y) {

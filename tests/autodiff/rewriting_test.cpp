@@ -180,7 +180,8 @@ TEST_CASE("a mean over leading axes is a sum in the loop of what it adds up") {
 TEST_CASE("a product of transposed matrices takes them as they lie, with equal bits") {
   auto f = [](const Tensor& x, const Tensor& y) {
     const Tensor product = matmul(transpose(x), transpose(y));
-    return Tensors{product, matmul(transpose(product), x, {.transpose_b = true})};
+    return Tensors{product, matmul(transpose(product), x, {.transpose_b = true}),
+                   matmul(transpose(x), y, {.transpose_a = true})};
   };
   for (const Shape& shape : {Shape{3, 4}, Shape{70, 90}, Shape{1, 5}, Shape{5, 1}}) {
     const Tensor x = random::normal(shape), y = random::normal({shape[1], shape[0]});
