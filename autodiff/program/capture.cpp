@@ -12,6 +12,7 @@
 #include "autodiff/program/interpret.hpp"
 #include "autodiff/program/program_file.hpp"
 #include "autodiff/program/trace.hpp"
+#include "autodiff/program/turn.hpp"
 
 namespace wengert::detail {
 namespace {
@@ -46,7 +47,7 @@ struct CaptureCore::Impl {
 
   CaptureOptions options;
   SourceLocation where;
-  std::mutex mutex;
+  Turn turn;
   std::list<Entry> entries;  // the last used in front
 
   static bool matches(const Entry& e, const Tensor* arguments, std::size_t count) {
@@ -83,20 +84,46 @@ struct CaptureCore::Impl {
     for (const program::Instruction& i : graph.instructions()) again &= !i.op->draws;
     e.program = e.checked ? program::Program::checked(std::move(graph))
                           : std::make_shared<program::Program>(std::move(graph), options);
-    const bool wanted = std::find(differentiable.begin(), differentiable.end(), true) != differentiable.end();
-    if (again && wanted) e.program->history = &program::make_history(e.program->graph(), function, object);
-    e.program->differentiable = std::move(differentiable);
+    e.program->set_differentiable(differentiable);
+    if (again && e.program->has_history())
+      e.program->history = &program::make_history(e.program->graph(), function, object);
     return e;
   }
 
   /// Without a function to record, a checked program is made from the optimised one.
   Entry check(const Entry& e) const {
     Entry checked{e.signature, e.recording, true, program::Program::checked(e.program->graph())};
-    checked.program->differentiable = e.program->differentiable;
+    checked.program->set_differentiable(e.program->differentiable());
     return checked;
   }
 
-  /// The program for these arguments, recorded when there is none. The mutex is held.
+  /// A program for these arguments that needs no more than to run, or null. The turn is held.
+  const Entry* known(const Tensor* arguments, std::size_t count) {
+    const Recording& now = recording;
+    const auto fits = [&](const Entry& e) {
+      if (e.signature.size() != count || e.recording != now.enabled || e.checked != now.check_finite)
+        return false;
+      for (std::size_t i = 0; i < count; ++i) {
+        const TensorImpl* const x = arguments[i].get();
+        if (x == nullptr || x->dtype != e.signature[i].dtype || !x->contiguous ||
+            (x->requires_grad && now.enabled) || x->shape != e.signature[i].shape)
+          return false;
+      }
+      return true;
+    };
+    for (auto e = entries.begin(); e != entries.end(); ++e) {
+      if (!fits(*e)) continue;
+      if (e != entries.begin()) entries.splice(entries.begin(), entries, e);
+      return &entries.front();
+    }
+    return nullptr;
+  }
+
+  bool run(program::Program& program, const Tensor* arguments, bool variables, Tensors& results,
+           bool in_turn) const;
+  bool replay(const Tensor* arguments, std::size_t count, Tensors& results);
+
+  /// The program for these arguments, recorded when there is none. The turn is held.
   const std::shared_ptr<program::Program>& find(ErasedFunction function, const std::shared_ptr<void>& object,
                                                 const Tensor* arguments, std::size_t count) {
     auto other = entries.end();  // what a loaded function can make do with
@@ -168,7 +195,7 @@ void give_history(Tensors& results, const program::Program& program, const Tenso
   for (std::size_t i = 0; i < results.size(); ++i) {
     TensorImpl& y = results[i].impl();
     if (y.requires_grad || y.counts.load() != TensorImpl::one_handle) continue;
-    if (!program.differentiable[i] && !(variables && is_floating(y.dtype))) continue;
+    if (!program.differentiable()[i] && !(variables && is_floating(y.dtype))) continue;
     if (program.history != nullptr) {
       program::attach_history(*program.history, program.graph(), arguments, i, where, y);
       continue;
@@ -181,8 +208,39 @@ void give_history(Tensors& results, const program::Program& program, const Tenso
 
 }  // namespace
 
+bool CaptureCore::Impl::run(program::Program& program, const Tensor* arguments, bool variables,
+                            Tensors& results, bool in_turn) const {
+  results.resize(program.graph().outputs().size());
+  if (!program.run(arguments, results.begin(), in_turn)) return false;
+  if (recording.enabled && (variables || program.has_history()))
+    give_history(results, program, arguments, variables, where);
+  return true;
+}
+
+/// Runs a known program, if there is one, on arguments that need not count: nothing but the program's own
+/// kernels runs meanwhile.
+bool CaptureCore::Impl::replay(const Tensor* arguments, std::size_t count, Tensors& results) {
+  std::unique_lock lock(turn);
+  const Entry* const e = known(arguments, count);
+  if (e == nullptr || e->program->calls_users()) return false;
+  // Programs that update states take turns, whatever their signatures. The others run side by side, but
+  // where the turn is all that a short one needs it keeps that until somebody else has wanted it.
+  if (e->program->updates() || (e->program->brief() && !turn.contended()))
+    return run(*e->program, arguments, false, results, true);
+  const std::shared_ptr<program::Program> program = e->program;
+  lock.unlock();
+  return run(*program, arguments, false, results, false);
+}
+
 void CaptureCore::call(ErasedFunction function, const std::shared_ptr<void>& object, const Tensor* arguments,
                        std::size_t count, Tensors& results) {
+  if (recording.tracer == nullptr && impl_->replay(arguments, count, results)) return;
+  const std::vector<Tensor> counted(arguments, arguments + count);
+  call_counted(function, object, counted.data(), count, results);
+}
+
+void CaptureCore::call_counted(ErasedFunction function, const std::shared_ptr<void>& object,
+                               const Tensor* arguments, std::size_t count, Tensors& results) {
   const bool traced = recording.tracer != nullptr;
   bool variables = false, contiguous_arguments = true;
   for (std::size_t i = 0; i < count; ++i) {
@@ -195,58 +253,53 @@ void CaptureCore::call(ErasedFunction function, const std::shared_ptr<void>& obj
   if (!contiguous_arguments) {
     std::vector<Tensor> copies;
     for (std::size_t i = 0; i < count; ++i) copies.push_back(contiguous(arguments[i]));
-    return call(function, object, copies.data(), count, results);
+    return call_counted(function, object, copies.data(), count, results);
   }
-  const auto run = [&](program::Program& program) {
-    results.resize(program.graph().outputs().size());
-    if (traced)
-      program::interpret(program.graph(), arguments, results.begin());
-    else if (!program.run(arguments, results.begin()))
-      return false;
-    if (recording.enabled) give_history(results, program, arguments, variables, impl_->where);
-    return true;
-  };
   for (;;) {
     std::shared_ptr<program::Program> program;
     {
-      const LockIfThreads lock(impl_->mutex);
-      const std::shared_ptr<program::Program>& found = impl_->find(function, object, arguments, count);
-      // Programs that update states take turns, whatever their signatures; the others run side by side.
-      if (found->updates() && !traced && run(*found)) return;
-      program = found;
+      const std::lock_guard lock(impl_->turn);
+      program = impl_->find(function, object, arguments, count);
+      if (program->updates() && !traced && impl_->run(*program, arguments, variables, results, true)) return;
     }
-    if ((traced || !program->updates()) && run(*program)) return;
+    if (traced) {
+      results.resize(program->graph().outputs().size());
+      program::interpret(program->graph(), arguments, results.begin());
+      if (recording.enabled) give_history(results, *program, arguments, variables, impl_->where);
+      return;
+    }
+    if (!program->updates() && impl_->run(*program, arguments, variables, results, false)) return;
     if (function == nullptr)
       throw GraphError("load_program", "a state has another element type or shape than in the program");
     // A parameter has got another element type since this was recorded.
-    const LockIfThreads lock(impl_->mutex);
+    const std::lock_guard lock(impl_->turn);
     impl_->entries.remove_if([&](const Impl::Entry& e) { return e.program == program; });
   }
 }
 
 std::vector<KeptProgram> CaptureCore::kept() const {
-  std::lock_guard lock(impl_->mutex);
+  const std::lock_guard lock(impl_->turn);
   std::vector<KeptProgram> list;
   for (const Impl::Entry& e : impl_->entries)
     if (!e.checked) list.push_back({e.recording, e.program});
   return list;
 }
 ProgramListing CaptureCore::listing() const {
-  std::lock_guard lock(impl_->mutex);
+  const std::lock_guard lock(impl_->turn);
   const program::Graph& graph = impl_->last().graph();
   return {graph.text(), graph.dot()};
 }
 ProgramStatistics CaptureCore::statistics() const {
-  std::lock_guard lock(impl_->mutex);
+  const std::lock_guard lock(impl_->turn);
   return impl_->last().statistics();
 }
 std::string CaptureCore::report() const {
-  std::lock_guard lock(impl_->mutex);
+  const std::lock_guard lock(impl_->turn);
   return fmt::format("{}\n{} of at most {} programs kept", to_string(impl_->last().statistics()),
                      impl_->entries.size(), impl_->options.programs);
 }
 std::size_t CaptureCore::programs() const {
-  std::lock_guard lock(impl_->mutex);
+  const std::lock_guard lock(impl_->turn);
   return impl_->entries.size();
 }
 

@@ -60,7 +60,7 @@ class CaptureCore {
   CaptureCore& operator=(CaptureCore&&) noexcept;
 
   /// `function` is null when there are only programs. Results whose derivative is asked for keep a weak hold
-  /// of `object`.
+  /// of `object`. The arguments may be handles that don't count (Borrowed).
   void call(ErasedFunction function, const std::shared_ptr<void>& object, const Tensor* arguments,
             std::size_t count, Tensors& results);
   /// Those that optimised programs are kept of, the last used first.
@@ -72,7 +72,20 @@ class CaptureCore {
 
  private:
   struct Impl;
+  void call_counted(ErasedFunction function, const std::shared_ptr<void>& object, const Tensor* arguments,
+                    std::size_t count, Tensors& results);
   std::unique_ptr<Impl> impl_;
+};
+
+/// Handles of the caller's tensors, for the time of a call, that don't count: a reference count is a locked
+/// instruction as soon as a process has threads.
+template <std::size_t Count>
+union Borrowed {
+  Tensor handles[Count + 1];
+
+  template <class... T>
+  explicit Borrowed(const T&... tensors) : handles{Tensor::adopt(tensors.get())..., Tensor()} {}
+  ~Borrowed() {}
 };
 
 template <class R>
@@ -140,20 +153,7 @@ class Captured {
   auto operator()(const Arguments&... arguments) {
     static_assert((std::is_convertible_v<const Arguments&, const Tensor&> && ...),
                   "a captured function takes tensors");
-    constexpr std::size_t count = sizeof...(Arguments);
-    using R = decltype(invoke(std::declval<F&>(), nullptr, std::make_index_sequence<count>{}));
-    const auto erased = [](void* object, const Tensor* in, std::size_t, Tensors& out) {
-      constexpr auto all = std::make_index_sequence<count>{};
-      if constexpr (std::is_void_v<R>)
-        invoke(*static_cast<F*>(object), in, all);
-      else
-        detail::Results<R>::pack(invoke(*static_cast<F*>(object), in, all), out);
-    };
-    // Handles of our own: an argument may be the value of a state, which then is not changed where it lies.
-    const Tensor in[count + 1] = {static_cast<const Tensor&>(arguments)...};
-    Tensors out;
-    core_.call(erased, function_, in, count, out);
-    return detail::Results<R>::unpack(out);
+    return call(static_cast<const Tensor&>(arguments)...);
   }
 
   /// For a function of a Tensors, of any number of tensors.
@@ -167,7 +167,10 @@ class Captured {
     };
     Tensors out;
     core_.call(erased, function_, arguments.begin(), arguments.size(), out);
-    return detail::Results<R>::unpack(out);
+    if constexpr (std::is_same_v<R, Tensors>)
+      return out;
+    else
+      return detail::Results<R>::unpack(out);
   }
 
   /// The program of the last call, after the passes. Throws GraphError before the first call.
@@ -182,6 +185,23 @@ class Captured {
   const detail::CaptureCore& core() const { return core_; }
 
  private:
+  template <class... T>
+  auto call(const T&... arguments) {
+    constexpr std::size_t count = sizeof...(T);
+    using R = decltype(invoke(std::declval<F&>(), nullptr, std::make_index_sequence<count>{}));
+    const auto erased = [](void* object, const Tensor* in, std::size_t, Tensors& out) {
+      constexpr auto all = std::make_index_sequence<count>{};
+      if constexpr (std::is_void_v<R>)
+        invoke(*static_cast<F*>(object), in, all);
+      else
+        detail::Results<R>::pack(invoke(*static_cast<F*>(object), in, all), out);
+    };
+    const detail::Borrowed<count> in(arguments...);
+    Tensors out;
+    core_.call(erased, function_, in.handles, count, out);
+    return detail::Results<R>::unpack(out);
+  }
+
   template <std::size_t... I>
   static decltype(auto) invoke(F& function, [[maybe_unused]] const Tensor* in, std::index_sequence<I...>) {
     return function(in[I]...);

@@ -43,6 +43,13 @@ struct Program::Context {
   }
 };
 
+namespace {
+
+/// Operations and bytes of programs that take a few microseconds at most.
+constexpr std::int64_t brief_work = 1 << 15;
+
+}  // namespace
+
 Program::Program(Graph recorded, const CaptureOptions& options)
     : Program(std::move(recorded), options, false) {}
 
@@ -60,6 +67,8 @@ Program::Program(Graph recorded, const CaptureOptions& options, bool checks)
   count(graph_, schedule_, plan_, statistics_);
   find_results();
   schedule_.shrink();
+  for (const Instruction& i : graph_.instructions()) calls_users_ |= i.op->body != nullptr;
+  brief_ = !plan_.parallel && !calls_users_ && statistics_.flops + statistics_.bytes_moved < brief_work;
 }
 
 Program::~Program() { delete spare_.load(); }
@@ -78,16 +87,26 @@ void Program::find_results() {
         rule.written = b;
       else
         taken_.emplace_back(k, ResultRule{s.after, layout, b});
+      if (rule.in_place)
+        for (std::uint32_t a = 0; a < graph_.arguments().size(); ++a)
+          if (const ValueId v = graph_.arguments()[a];
+              graph_.dtype(v) == rule.dtype && graph_.shape(v) == *rule.shape)
+            rule.like.push_back(a);
     }
-    states_.push_back(rule);
+    states_.push_back(std::move(rule));
   }
   for (const ValueId v : graph_.outputs()) {
     const Layout layout = schedule_.layout(v);
     outputs_.push_back({v, layout, plan_.buffer_of[layout.root]});
   }
+  for (const std::uint32_t b : plan_.fresh) {
+    const ValueId v = plan_.buffers[b].value;
+    fresh_.push_back({&graph_.shape(v), graph_.dtype(v), b});
+  }
   std::vector<bool> met(plan_.buffers.size(), false);
   const auto note = [&](ResultRule& r) {
     r.last = !met[r.buffer] && plan_.buffers[r.buffer].home == Home::fresh && r.layout.root == r.value;
+    r.fresh = plan_.buffers[r.buffer].index;
     met[r.buffer] = true;
   };
   for (auto taken = taken_.rbegin(); taken != taken_.rend(); ++taken) note(taken->second);
@@ -99,23 +118,27 @@ bool Program::fits() const {
 }
 
 /// Puts a context aside for the next run, or takes the one that is there.
-Program::Context* Program::exchange(Context* context) {
-  if (!updates_ && !detail::single_threaded()) return spare_.exchange(context, std::memory_order_acq_rel);
+Program::Context* Program::exchange(Context* context, bool in_turn) {
+  if (!in_turn && !detail::single_threaded()) return spare_.exchange(context, std::memory_order_acq_rel);
   Context* const before = spare_.load(std::memory_order_relaxed);
   spare_.store(context, std::memory_order_relaxed);
   return before;
 }
 
-Program::Context* Program::take() {
-  if (Context* const spare = exchange(nullptr); spare != nullptr) return spare;
+Program::Context* Program::take(bool in_turn) {
+  if (Context* const spare = exchange(nullptr, in_turn); spare != nullptr) return spare;
   {
-    const detail::LockIfThreads lock(contexts_mutex_);
+    const std::lock_guard lock(contexts_mutex_);
     if (!contexts_.empty()) {
       Context* const context = contexts_.back().release();
       contexts_.pop_back();
       return context;
     }
   }
+  return make_context();
+}
+
+Program::Context* Program::make_context() const {
   auto c = std::make_unique<Context>();
   c->arena = detail::allocate_storage(plan_.arena_bytes + 64);
   c->workers.emplace_back(plan_);
@@ -148,25 +171,29 @@ Program::Context* Program::take() {
   return c.release();
 }
 
-void Program::give_back(Context* context) noexcept {
+void Program::give_back(Context* context, bool in_turn) noexcept {
   for (Tensor& t : context->fresh) t = Tensor();
   for (Tensor& t : context->new_states) t = Tensor();
-  std::unique_ptr<Context> other(exchange(context));
-  if (other == nullptr) return;
-  const detail::LockIfThreads lock(contexts_mutex_);
-  contexts_.push_back(std::move(other));
+  Context* const other = exchange(context, in_turn);
+  if (other == nullptr) [[likely]]
+    return;
+  const std::lock_guard lock(contexts_mutex_);
+  contexts_.emplace_back(other);
 }
 
-bool Program::run(const Tensor* arguments, Tensor* results) {
+bool Program::run(const Tensor* arguments, Tensor* results, bool in_turn) {
   struct Lent {
     Program& program;
     Context* const context;
-    ~Lent() { program.give_back(context); }
-  } lent{*this, take()};
+    const bool in_turn;
+    ~Lent() { program.give_back(context, in_turn); }
+  } lent{*this, take(in_turn), in_turn};
   Context& context = *lent.context;
-  context.threads = plan_.parallel ? num_threads() : 1;
-  while (context.workers.size() < static_cast<std::size_t>(context.threads))
-    context.workers.emplace_back(plan_);
+  if (plan_.parallel) {
+    context.threads = num_threads();
+    while (context.workers.size() < static_cast<std::size_t>(context.threads))
+      context.workers.emplace_back(plan_);
+  }
   if (!prepare(context, arguments)) return false;
   hand_out(context, arguments, results);
   run_steps(context);
@@ -277,9 +304,16 @@ void Program::rethrow_with_line(const IndexError& e, const Step& step) const {
 
 namespace {
 
-/// Whether nobody but the slot can see these bytes.
+/// Whether nobody but the slot can see these bytes, handles that don't count left aside.
 bool alone(const TensorImpl& x) {
   return x.counts.load() == TensorImpl::one_handle && x.storage->refs.load() == 1;
+}
+
+/// Whether one of these arguments is the value itself: a view would show in the counts.
+bool among(const std::vector<std::uint32_t>& like, const Tensor* arguments, const TensorImpl& value) {
+  for (const std::uint32_t a : like)
+    if (arguments[a].get() == &value) return true;
+  return false;
 }
 
 }  // namespace
@@ -306,17 +340,16 @@ bool Program::prepare(Context& c, const Tensor* arguments) {
     c.bases[state.read] = old.data;
     if (state.written == none) continue;
     c.bases[state.written] = old.data;
-    if (state.in_place && alone(old)) continue;
+    if (state.in_place && alone(old) && !among(state.like, arguments, old)) continue;
     const Shape& shape = graph_.shape(graph_.states()[k].after);
     Tensor& fresh = c.new_states[k] = Tensor::adopt(detail::new_tensor(state.dtype, shape));
     fresh.impl().requires_grad = old.requires_grad;
     c.bases[state.written] = fresh.get()->data;
   }
-  for (const std::uint32_t b : plan_.fresh) {
-    const Buffer& buffer = plan_.buffers[b];
-    Tensor& fresh = c.fresh[buffer.index] =
-        Tensor::adopt(detail::new_tensor(graph_.dtype(buffer.value), graph_.shape(buffer.value)));
-    c.bases[b] = fresh.get()->data;
+  for (std::size_t k = 0; k < fresh_.size(); ++k) {
+    TensorImpl* const fresh = detail::new_tensor(fresh_[k].dtype, *fresh_[k].shape);
+    c.fresh[k] = Tensor::adopt(fresh);
+    c.bases[fresh_[k].buffer] = fresh->data;
   }
   set_parts(c);
   for (const std::uint32_t h : c.moving) {
@@ -329,7 +362,7 @@ bool Program::prepare(Context& c, const Tensor* arguments) {
 /// A value that outlives the run, as a tensor of its own: a handle, or a view of what holds its bytes.
 Tensor Program::result(Context& c, const ResultRule& rule, const Tensor* arguments) const {
   const Buffer& b = plan_.buffers[rule.buffer];
-  if (rule.last) return std::move(c.fresh[b.index]);
+  if (rule.last) return std::move(c.fresh[rule.fresh]);
   Tensor holder;
   switch (b.home) {
     case Home::argument:
@@ -358,7 +391,8 @@ Tensor Program::result(Context& c, const ResultRule& rule, const Tensor* argumen
 /// The tensors of the results, and of states that take over other values: they see the bytes that the kernels
 /// are about to write. What can fail for want of memory has been done before a state changes in place.
 void Program::hand_out(Context& c, const Tensor* arguments, Tensor* results) {
-  for (const ResultRule& output : outputs_) *results++ = result(c, output, arguments);
+  for (const ResultRule& output : outputs_)
+    *results++ = output.last ? std::move(c.fresh[output.fresh]) : result(c, output, arguments);
   for (const auto& [k, rule] : taken_) {
     Tensor value = result(c, rule, arguments);
     TensorImpl& base = value.impl();

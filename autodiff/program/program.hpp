@@ -8,26 +8,6 @@
 #include "autodiff/program/plan.hpp"
 #include "autodiff/program/statistics.hpp"
 
-namespace wengert::detail {
-
-/// Locks a mutex unless the process has only ever had one thread.
-class LockIfThreads {
- public:
-  explicit LockIfThreads(std::mutex& mutex) : mutex_(single_threaded() ? nullptr : &mutex) {
-    if (mutex_ != nullptr) mutex_->lock();
-  }
-  ~LockIfThreads() {
-    if (mutex_ != nullptr) mutex_->unlock();
-  }
-  LockIfThreads(const LockIfThreads&) = delete;
-  LockIfThreads& operator=(const LockIfThreads&) = delete;
-
- private:
-  std::mutex* mutex_;
-};
-
-}  // namespace wengert::detail
-
 namespace wengert::program {
 
 /// Options of a program whose graph is taken as it is.
@@ -52,12 +32,12 @@ class Program {
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
 
-  /// Runs the program on contiguous arguments of the recorded types, which are handles that count;
-  /// `results` has room for all outputs.
+  /// Runs the program on contiguous arguments of the recorded types; `results` has room for all outputs.
   /// Several threads may run one program that updates no states; the caller sees to it that others take
-  /// turns. When a kernel throws, no state has changed. False, and nothing done, when a state does not have
-  /// the element type and shape any more that were recorded.
-  bool run(const Tensor* arguments, Tensor* results);
+  /// turns, and says so: then nothing is locked. The arguments may be handles that don't count unless
+  /// calls_users(). When a kernel throws, no state has changed. False, and nothing done, when a state does
+  /// not have the element type and shape any more that were recorded.
+  bool run(const Tensor* arguments, Tensor* results, bool in_turn = false);
 
   /// Whether the states still have the types that were recorded.
   bool fits() const;
@@ -67,8 +47,19 @@ class Program {
   const ProgramStatistics& statistics() const { return statistics_; }
   bool fused() const { return fused_; }
   bool updates() const { return updates_; }
+  /// Whether some operator runs a function of the user's, which may do anything.
+  bool calls_users() const { return calls_users_; }
+  /// Whether a run takes a few microseconds at most, so that another thread may as well wait for it.
+  bool brief() const { return brief_; }
 
-  std::vector<bool> differentiable;             ///< by output: the recorded function gave it a history
+  /// Which outputs the recorded function gave a history, by output.
+  const std::vector<bool>& differentiable() const { return differentiable_; }
+  void set_differentiable(const std::vector<bool>& outputs) {
+    differentiable_ = outputs;
+    has_history_ = std::find(outputs.begin(), outputs.end(), true) != outputs.end();
+  }
+  bool has_history() const { return has_history_; }
+
   const OperatorDefinition* history = nullptr;  ///< of differentiable outputs; null: they have none
 
  private:
@@ -80,6 +71,7 @@ class Program {
     DType dtype;
     bool in_place;
     std::uint32_t read, written = none;
+    std::vector<std::uint32_t> like = {};  ///< changed in place: arguments that may be its value
 
     bool fits() const {
       const detail::TensorImpl& now = slot->value.impl();
@@ -91,13 +83,20 @@ class Program {
     ValueId value;
     Layout layout;
     std::uint32_t buffer;
-    bool last = false;  ///< to be handed out from a new tensor, and as a whole
+    bool last = false;        ///< to be handed out from a new tensor, and as a whole
+    std::uint32_t fresh = 0;  ///< its number
+  };
+  struct FreshRule {
+    const Shape* shape;
+    DType dtype;
+    std::uint32_t buffer;
   };
   Program(Graph recorded, const CaptureOptions& options, bool checks);
   void find_results();
-  Context* exchange(Context* context);
-  Context* take();
-  void give_back(Context* context) noexcept;
+  Context* exchange(Context* context, bool in_turn);
+  Context* take(bool in_turn);
+  Context* make_context() const;
+  void give_back(Context* context, bool in_turn) noexcept;
   void run_steps(Context& context);
   void run_side_by_side(Context& context, const PlannedStep& step);
   void run_call(Context& context, std::uint32_t number);
@@ -113,12 +112,17 @@ class Program {
   Schedule schedule_;
   Plan plan_;
   std::vector<StateRule> states_;
+  std::vector<FreshRule> fresh_;
   std::vector<ResultRule> outputs_;
   std::vector<std::pair<std::uint32_t, ResultRule>> taken_;  // by states, of values that lie elsewhere
   ProgramStatistics statistics_;
   bool fused_ = true;
   bool checks_ = false;
   bool updates_ = false;
+  bool calls_users_ = false;
+  bool brief_ = false;
+  bool has_history_ = false;
+  std::vector<bool> differentiable_;
   std::atomic<Context*> spare_{nullptr};
   std::mutex contexts_mutex_;
   std::vector<std::unique_ptr<Context>> contexts_;  // that were needed at the same time

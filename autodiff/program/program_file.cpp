@@ -120,7 +120,7 @@ class ProgramWriter {
     program["states"] = std::move(states);
     program["instructions"] = std::move(instructions);
     program["outputs"] = std::move(outputs);
-    program["differentiable"] = kept.program->differentiable;
+    program["differentiable"] = kept.program->differentiable();
     programs_.push_back(std::move(program));
   }
 
@@ -309,7 +309,7 @@ class ProgramReader {
 
     KeptProgram kept{json.at("recording").get<bool>(), nullptr};
     kept.program = std::make_shared<Program>(std::move(g), no_passes(json.at("fuse").get<bool>()));
-    kept.program->differentiable = differentiable;
+    kept.program->set_differentiable(differentiable);
     result_.programs.push_back(std::move(kept));
   }
 

@@ -154,7 +154,12 @@ void destroy(TensorImpl* first) noexcept {
     dead = reinterpret_cast<TensorImpl*>(impl->walk);
     if (impl->inputs != nullptr) dead = release_inputs(impl, dead);
     if (impl->storage != &impl->embedded) {
-      if (impl->storage != nullptr) release_storage(impl->storage);
+      if (Storage* const bytes = impl->storage; bytes != nullptr) {
+        if (bytes->refs.load() == 1 && bytes->release == nullptr)
+          free_storage(bytes);  // nobody else can count it any more
+        else
+          release_storage(bytes);
+      }
       free_block(impl);
     } else if (impl->embedded.refs.load() == 1) {
       free_block(impl);

@@ -48,7 +48,7 @@ Tensors& Tensors::operator=(Tensors&& other) noexcept {
 
 void Tensors::clear() noexcept {
   for (Tensor& t : *this) t.~Tensor();
-  ::operator delete(many_);
+  if (many_ != nullptr) ::operator delete(many_);
   many_ = nullptr;
   size_ = 0;
   capacity_ = few;

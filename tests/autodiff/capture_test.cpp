@@ -155,4 +155,25 @@ TEST_CASE("views of arguments, outputs that are inputs, and strided arguments") 
   }
 }
 
+TEST_CASE("an argument that is a state's value keeps its elements, whether or not somebody else holds it") {
+  for (const Shape& shape : {Shape{3}, Shape{200, 300}}) {
+    State w(full(shape, 4.0)), other(full(shape, 1.0));
+    auto step = capture([&](const Tensor& x) {
+      w.set(w.value() * 0.5);
+      other.set(other.value() * 0.5);
+      return x;
+    });
+    const Tensor first = step(w.value());  // the slot's own handle
+    CHECK(values(first) == values(full(shape, 4.0)));
+    CHECK(values(w.value()) == values(full(shape, 2.0)));
+    const Tensor viewed = step(reshape(w.value(), shape));
+    CHECK(values(viewed) == values(full(shape, 2.0)));
+    CHECK(values(w.value()) == values(full(shape, 1.0)));
+    CHECK(values(step(other.value())) == values(full(shape, 0.25)));
+    const Tensors list{w.value()};
+    CHECK(values(step(list[0])) == values(full(shape, 0.5)));
+    CHECK(values(list[0]) == values(full(shape, 0.5)));
+  }
+}
+
 TEST_SUITE_END();

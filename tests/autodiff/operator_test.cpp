@@ -208,3 +208,24 @@ TEST_CASE("positions and masks reach an own operator as they are") {
   check_operator(pick);
   CHECK(pick(tensor({1.0, 2.0}), tensor({1, 1, 0})).dtype() == DType::float32);
 }
+
+TEST_CASE("an operator may drop the last handle of an argument of the captured function that calls it") {
+  static Tensor held;
+  UserOperatorSpec spec{};
+  spec.name = "dropping";
+  spec.shape = [](Shapes in) { return in[0]; };
+  spec.forward = [](const XArrays<float>& in, XArray<float>& out) {
+    held = Tensor();
+    full({100}, 7.0);  // where its elements were
+    xt::noalias(out) = in[0];
+  };
+  spec.differentiable = false;
+  spec.contract = "the derivative is of no interest here";
+  spec.samples = [] { return Samples{random::normal({3})}; };
+  static const Operator dropping = define_operator(spec);
+  auto f = capture([](const Tensor& x) { return dropping(x); });
+  for (int time = 0; time < 3; ++time) {
+    held = full({100}, 3.0);
+    CHECK(f(held).to_vector<float>() == std::vector<float>(100, 3.0f));
+  }
+}

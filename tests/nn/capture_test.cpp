@@ -147,6 +147,7 @@ TEST_CASE("one captured step may be called by several threads") {
     return sum(x);
   });
   auto pure = capture([](const Tensor& x) { return sum(exp(x) * x, 1); });
+  auto tiny = capture([](const Tensor& x) { return x * x; });  // short enough to keep others waiting
   const Tensor one = ones({64, 64});
   const float expected = step(one).item<float>();
   std::vector<std::thread> threads;
@@ -158,6 +159,8 @@ TEST_CASE("one captured step may be called by several threads") {
       for (int i = 0; i < 50; ++i) {
         wrong[static_cast<std::size_t>(t)] += step(one).item<float>() != expected;
         wrong[static_cast<std::size_t>(t)] += pure(mine).to_vector<float>() != answer;
+        for (int k = 0; k < 20; ++k)
+          wrong[static_cast<std::size_t>(t)] += tiny(tensor(t + k)).item<int>() != (t + k) * (t + k);
       }
     });
   for (std::thread& t : threads) t.join();
