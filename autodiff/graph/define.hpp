@@ -109,6 +109,7 @@ struct OperatorSpec {
   Rule<JvpRule> jvp = {};
   Rule<Composition> compose = {};
   Rule<RewriteRule> rewrite = {};
+  Rule<AtNonzeroRule> at_nonzero = {};
   const OperatorDefinition* accumulating = nullptr;
   int overwrites = -1;
   Rule<FlopRule> flops = {};  ///< none: it moves numbers and computes nothing
@@ -152,6 +153,7 @@ inline const OperatorDefinition* define([[maybe_unused]] OperatorSpec spec) {
   op.jvp = std::move(spec.jvp);
   op.compose = std::move(spec.compose);
   op.rewrite = std::move(spec.rewrite);
+  op.at_nonzero = spec.at_nonzero;
   op.accumulating = spec.accumulating;
   op.overwrites = spec.overwrites;
   op.flops = spec.flops;

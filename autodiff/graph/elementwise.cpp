@@ -123,8 +123,9 @@ void register_fused_vjp(OperatorDefinition& parent, int input, int flops, const 
   };
   // Linear in the cotangent.
   op.rewrite = [identity = derivative.identity](Rewriting& r) {
-    if (!identity) return r.sign_taken_out(0);
     static const OperatorDefinition& multiply = *find_operator("safe_multiply");
+    if (const auto v = r.at_nonzero(1, identity ? multiply : r.call->op); v != r.none) return v;
+    if (!identity) return r.sign_taken_out(0);
     const Rewriting::Value simpler = multiply.rewrite(r);
     return simpler == r.none ? r.make(multiply, r.inputs) : simpler;
   };

@@ -269,6 +269,7 @@ struct ElementwiseSpec {
   std::initializer_list<Derivative> derivatives =
       {};  ///< of several; none at all: zero, stated in `contract`
   Rule<RewriteRule> rewrite = {};
+  Rule<AtNonzeroRule> at_nonzero = {};
   Rule<SampleRule> samples = {};
   Rule<SampleRule> errors = {};
 };
@@ -296,6 +297,7 @@ inline const OperatorDefinition* define_elementwise(const ElementwiseSpec& spec)
   op.scalar_reference = spec.forward.reference;
   op.flops_per_element = spec.forward.flops;
   op.rewrite = spec.rewrite;
+  op.at_nonzero = spec.at_nonzero;
   op.samples = spec.samples;
   op.errors = spec.errors;
   for (int i = 0; i < count; ++i)

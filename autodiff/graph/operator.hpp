@@ -104,6 +104,7 @@ using SampleRule = std::function<Samples()>;
 /// its result, or Rewriting::none. See graph/rewriting.hpp.
 class Rewriting;
 using RewriteRule = std::function<std::uint32_t(Rewriting&)>;
+using AtNonzeroRule = std::uint32_t (*)(Rewriting&, std::uint32_t inputs, const OperatorDefinition& by);
 /// The floating-point operations of one call with a result of that shape, counted as program/statistics.hpp
 /// says.
 using FlopRule = std::int64_t (*)(const Call&, const Shape& result);
@@ -146,6 +147,9 @@ struct OperatorDefinition {
   JvpRule jvp;
   Composition compose;
   RewriteRule rewrite;
+  /// Of an operator whose result may be zero but for one place in each row: Rewriting::at_nonzero for calls
+  /// that have such results as these inputs.
+  AtNonzeroRule at_nonzero = nullptr;
   /// The operator that adds to something what this one computes: its inputs are this one's, what is added to,
   /// and a number to scale by; it has this one's attributes.
   const OperatorDefinition* accumulating = nullptr;

@@ -1,5 +1,6 @@
 #include "autodiff/graph/rewriting.hpp"
 
+#include <bit>
 #include <vector>
 
 namespace wengert {
@@ -25,6 +26,12 @@ Rewriting::Value Rewriting::sign_taken_out(int i) {
   std::vector<Value> positive(inputs.begin(), inputs.end());
   positive[static_cast<std::size_t>(i)] = x;
   return make(negative(), {make(call->op, positive, call->attributes)});
+}
+
+Rewriting::Value Rewriting::at_nonzero(std::uint32_t which, const OperatorDefinition& by) {
+  const OperatorDefinition* computed_by = op(inputs[static_cast<std::size_t>(std::countr_zero(which))]);
+  if (computed_by == nullptr || computed_by->at_nonzero == nullptr) return none;
+  return computed_by->at_nonzero(*this, which, by);
 }
 
 Rewriting::Value Rewriting::accumulated(Value into, Value v, Value scale) {

@@ -40,6 +40,8 @@ class Rewriting {
   virtual const void* attributes_of(Value v) const = 0;
   /// Whether v is a constant whose elements are all c.
   virtual bool is(Value v, double c) const = 0;
+  /// Whether v is a constant, not too large to be looked at, without infinities and NaN.
+  virtual bool is_finite(Value v) const = 0;
   /// Whether v is read once, by the call at hand, and by nobody outside of the program.
   virtual bool used_here_only(Value v) const = 0;
 
@@ -73,6 +75,12 @@ class Rewriting {
   /// (OperatorDefinition::accumulating); none where it is not, and for small results, whose bits stay those
   /// of eager code. No scale is 1.
   Value accumulated(Value into, Value v, Value scale = none);
+  /// The call at hand, if those inputs (bit i: input i) are zero but for one place in each row, the same one
+  /// in all of them (cotangents of entries that labels chose), computed at those places alone; otherwise
+  /// none. The call is elementwise and zero where these inputs are, whatever the others hold there.
+  Value at_nonzero(std::uint32_t which) { return at_nonzero(which, call->op); }
+  /// ... computed by an operator that gives the same.
+  Value at_nonzero(std::uint32_t which, const OperatorDefinition& by);
   /// What is negated in v; none if v is anything else.
   Value negated(Value v) const;
 };

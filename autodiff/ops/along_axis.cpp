@@ -46,7 +46,7 @@ kernels::Along along(const detail::TensorImpl& x, const detail::TensorImpl& indi
 
 void take_along_axis_kernel(const Call& call, detail::TensorImpl& out) {
   const detail::TensorImpl& x = call[0];
-  const int axis = static_cast<int>(call.attrs<TakeAttributes>().axis);
+  const int axis = static_cast<int>(call.attrs<AxisAttributes>().axis);
   if (out.size == 0) return;
   detail::check_positions(call, 1, -x.shape[axis], x.shape[axis], axis);
   const kernels::Along a = along(x, call[1], out, axis);
@@ -90,7 +90,7 @@ void take_along_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows
   const T* x = reinterpret_cast<const T*>(slots[op.in[0]]);
   T* const out = reinterpret_cast<T*>(slots[op.out]);
   detail::check_row_positions("take_along_axis", index, rows, -cols, cols,
-                              static_cast<const TakeAttributes*>(op.attributes)->axis);
+                              static_cast<const AxisAttributes*>(op.attributes)->axis);
   for (std::int64_t r = 0; r < rows; ++r, x += cols)
     out[r] = x[kernels::indexing::from_start(index[r], cols)];
 }
@@ -108,15 +108,6 @@ void add_along_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows,
     out[kernels::indexing::from_start(index[r], cols)] = T(0) + g[r];
 }
 
-/// Whether the last axis of an array of this shape is the axis, with one position in each row.
-[[maybe_unused]] bool one_a_row(const Shape& shape, const Shape& indices, std::int64_t axis) {
-  const int last = shape.size() - 1;
-  if (axis != last || (indices.size() == shape.size() && indices.back() != 1)) return false;
-  for (int d = 0; d < last; ++d)
-    if (indices[d] != shape[d]) return false;
-  return true;
-}
-
 }  // namespace
 
 void along_axis() {
@@ -125,11 +116,11 @@ void along_axis() {
       .doc = "out[i, j] = x[i, indices[i, j]] along an axis",
       .contract = "contributions of repeated positions add up, in row-major order of the positions",
       .inputs = 2,
-      .attributes = attributes_of<TakeAttributes>,
+      .attributes = attributes_of<AxisAttributes>,
       .infer =
           [](const Call& call) {
             need_positions(call);
-            const int axis = checked_axis(call, call.attrs<TakeAttributes>().axis, call.shape(0));
+            const int axis = checked_axis(call, call.attrs<AxisAttributes>().axis, call.shape(0));
             Meta meta{call.dtype(0), {}};
             if (!taken_along_shape(call.shape(0), call.shape(1), axis, meta.shape))
               detail::fail_shapes(call, "the positions don't fit x along axis " + std::to_string(axis));
@@ -140,7 +131,7 @@ void along_axis() {
                          take_along_rows<std::uint32_t>, take_along_rows<std::uint64_t>},
               .fits =
                   [](const Call& call) {
-                    return one_a_row(call.shape(0), call.shape(1), call.attrs<TakeAttributes>().axis);
+                    return one_a_row(call.shape(0), call.shape(1), call.attrs<AxisAttributes>().axis);
                   },
               .column_inputs = 2,
               .column_result = true},
@@ -148,36 +139,36 @@ void along_axis() {
       .reads = reads_inputs(1),
       .vjp =
           [](const Call& call, const Tensor& g) {
-            const auto axis = static_cast<int>(call.attrs<TakeAttributes>().axis);
+            const auto axis = static_cast<int>(call.attrs<AxisAttributes>().axis);
             return Tensors{take_along_axis_transposed(g, call.input(1), call.shape(0), axis, call.where),
                            Tensor()};
           },
       .jvp =
           [](const Call& call, const Tensors& t) {
-            const auto axis = static_cast<int>(call.attrs<TakeAttributes>().axis);
+            const auto axis = static_cast<int>(call.attrs<AxisAttributes>().axis);
             return take_along_axis(t[0], call.input(1), axis, call.where);
           },
       .samples =
           [] {
             return Samples()
-                .with({samples::values({3, 4}), positions_sample({3, 1}, {3, 0, -1})}, TakeAttributes{1})
-                .with({samples::values({3, 4}), positions_sample({3}, {3, 0, -4})}, TakeAttributes{1})
-                .with({samples::values({3, 2}), positions_sample({4, 1}, {2, 2, 0, 1})}, TakeAttributes{0})
+                .with({samples::values({3, 4}), positions_sample({3, 1}, {3, 0, -1})}, AxisAttributes{1})
+                .with({samples::values({3, 4}), positions_sample({3}, {3, 0, -4})}, AxisAttributes{1})
+                .with({samples::values({3, 2}), positions_sample({4, 1}, {2, 2, 0, 1})}, AxisAttributes{0})
                 .with({samples::values({2, 3, 1}), positions_sample({1, 2, 2}, {0, 1, 2, 2})},
-                      TakeAttributes{1})
-                .with({samples::values({4}), positions_sample({}, {2})}, TakeAttributes{0})
-                .with({samples::values({0, 4}), positions_sample({0, 1}, {})}, TakeAttributes{1});
+                      AxisAttributes{1})
+                .with({samples::values({4}), positions_sample({}, {2})}, AxisAttributes{0})
+                .with({samples::values({0, 4}), positions_sample({0, 1}, {})}, AxisAttributes{1});
           },
       .errors =
           [] {
             return Samples()
-                .with({samples::values({2, 3}), positions_sample({2, 1}, {0, 3})}, TakeAttributes{1})
+                .with({samples::values({2, 3}), positions_sample({2, 1}, {0, 3})}, AxisAttributes{1})
                 .fails_with("position 3 at indices[1, 0] is outside axis 1 of length 3")
-                .with({samples::values({2, 3}), positions_sample({3, 1}, {0, 1, 2})}, TakeAttributes{1})
+                .with({samples::values({2, 3}), positions_sample({3, 1}, {0, 1, 2})}, AxisAttributes{1})
                 .fails_with("the positions don't fit x along axis 1")
-                .with({samples::values({2, 3}), positions_sample({3}, {0, 1, 1})}, TakeAttributes{0})
+                .with({samples::values({2, 3}), positions_sample({3}, {0, 1, 1})}, AxisAttributes{0})
                 .fails_with("the positions don't fit x along axis 0")
-                .with({samples::values({2, 3}), samples::values({2, 1})}, TakeAttributes{1})
+                .with({samples::values({2, 3}), samples::values({2, 1})}, AxisAttributes{1})
                 .fails_with("the positions must be int64");
           },
   });
@@ -221,6 +212,7 @@ void along_axis() {
             return take_along_axis_transposed(t[0], call.input(1), to.shape, static_cast<int>(to.axis),
                                               call.where);
           },
+      .at_nonzero = at_places,
       .flops = flops_per_input<1>,
       .samples =
           [] {
@@ -257,11 +249,11 @@ void along_axis() {
 
 #ifndef WENGERT_VARIANT
 
-using ops::TakeAttributes;
+using ops::AxisAttributes;
 using ops::TransposedAttributes;
 
 Tensor take_along_axis(const Tensor& x, const Tensor& indices, int axis, SourceLocation where) {
-  const TakeAttributes attributes{detail::resolve_axis("take_along_axis", axis, x.dtype(), x.shape(), where)};
+  const AxisAttributes attributes{detail::resolve_axis("take_along_axis", axis, x.dtype(), x.shape(), where)};
   return apply_op(*take_along_axis_, {x, indices}, &attributes, where);
 }
 

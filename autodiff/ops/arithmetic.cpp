@@ -2,6 +2,7 @@
 
 #include "autodiff/graph/elementwise.hpp"
 #include "autodiff/graph/samples.hpp"
+#include "autodiff/ops/indexing_rules.hpp"
 #include "autodiff/ops/logic.hpp"
 #include "autodiff/ops/math.hpp"
 #include "autodiff/ops/rules.hpp"
@@ -27,6 +28,14 @@ namespace {
   return v == r.none ? r.sign_taken_out(1) : v;
 }
 
+/// A product with numbers that are finite is 0 where the other factor is.
+[[maybe_unused]] Rewriting::Value at_nonzero_factor(Rewriting& r) {
+  for (const std::size_t i : {0, 1})
+    if (r.is_finite(r.inputs[1 - i]))
+      if (const auto v = r.at_nonzero(1u << i, *safe_multiply_); v != r.none) return v;
+  return r.none;
+}
+
 }  // namespace
 
 void arithmetic() {
@@ -40,6 +49,7 @@ void arithmetic() {
             const auto a = r.inputs[0], b = r.inputs[1];
             if (const auto x = r.negated(b); x != r.none) return r.make(*subtract_, {a, x});
             if (const auto x = r.negated(a); x != r.none) return r.make(*subtract_, {b, x});
+            if (const auto x = r.at_nonzero(0b11); x != r.none) return x;
             const auto sum = r.accumulated(a, b);
             return sum == r.none ? r.accumulated(b, a) : sum;
           },
@@ -54,6 +64,7 @@ void arithmetic() {
       .rewrite =
           [](Rewriting& r) {
             if (const auto x = r.negated(r.inputs[1]); x != r.none) return r.make(*add_, {r.inputs[0], x});
+            if (const auto x = r.at_nonzero(0b11); x != r.none) return x;
             return r.without_neutral(1, 0.0);
           },
       .samples = [] { return samples::pairs(); },
@@ -64,7 +75,11 @@ void arithmetic() {
       .doc = "a * b",
       .forward = numeric(rules::product),
       .derivatives = {[](auto, auto b, auto) { return b; }, [](auto a, auto, auto) { return a; }},
-      .rewrite = [](Rewriting& r) { return factor_rewritten(r, true); },
+      .rewrite =
+          [](Rewriting& r) {
+            const auto v = at_nonzero_factor(r);
+            return v == r.none ? factor_rewritten(r, true) : v;
+          },
       .samples = [] { return samples::pairs(); },
       .errors = [] { return samples::pair_errors(); },
   });
@@ -90,8 +105,12 @@ void arithmetic() {
             const auto zero = r.inputs[0], one = r.without_neutral(0, 1.0);
             if (r.is(zero, 0.0) && r.has_type_of_result(zero)) return zero;
             const auto same = one == r.none ? r.without_neutral(1, 1.0) : one;
-            return same == r.none ? r.sign_taken_out(0) : same;
+            if (same != r.none) return same;
+            if (const auto v = r.at_nonzero(0b01); v != r.none) return v;
+            if (const auto v = at_nonzero_factor(r); v != r.none) return v;
+            return r.sign_taken_out(0);
           },
+      .at_nonzero = at_places,
       .samples = [] { return samples::pairs(); },
       .errors = [] { return samples::pair_errors(); },
   });
@@ -100,7 +119,11 @@ void arithmetic() {
       .doc = "-x",
       .forward = numeric(rules::opposite),
       .derivative = [](auto, auto) { return -1.0; },
-      .rewrite = [](Rewriting& r) { return r.negated(r.inputs[0]); },
+      .rewrite =
+          [](Rewriting& r) {
+            const auto x = r.negated(r.inputs[0]);
+            return x == r.none ? r.at_nonzero(0b1) : x;
+          },
       .samples = [] { return samples::reals(); },
   });
   power_ = define_elementwise({

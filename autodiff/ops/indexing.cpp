@@ -49,7 +49,7 @@ void take_rows(const detail::TensorImpl& x, detail::TensorImpl& out, int axis, s
 
 void take_kernel(const Call& call, detail::TensorImpl& out) {
   const detail::TensorImpl& x = call[0];
-  const int axis = static_cast<int>(call.attrs<TakeAttributes>().axis);
+  const int axis = static_cast<int>(call.attrs<AxisAttributes>().axis);
   const std::int64_t length = x.shape[axis], count = call[1].size;
   detail::check_positions(call, 1, -length, length, axis);
   const Contiguous<std::int64_t> index(call[1]);
@@ -140,11 +140,11 @@ void takes() {
       .doc = "out[o, j, i] = x[o, indices[j], i] along an axis",
       .contract = "contributions of repeated positions add up, in row-major order of the positions",
       .inputs = 2,
-      .attributes = attributes_of<TakeAttributes>,
+      .attributes = attributes_of<AxisAttributes>,
       .infer =
           [](const Call& call) {
             need_positions(call);
-            const int axis = checked_axis(call, call.attrs<TakeAttributes>().axis, call.shape(0));
+            const int axis = checked_axis(call, call.attrs<AxisAttributes>().axis, call.shape(0));
             return Meta{call.dtype(0), taken_shape(call.shape(0), call.shape(1), axis)};
           },
       .kernel = take_kernel,
@@ -152,32 +152,32 @@ void takes() {
       .reads = reads_inputs(1),
       .vjp =
           [](const Call& call, const Tensor& g) {
-            const auto axis = static_cast<int>(call.attrs<TakeAttributes>().axis);
+            const auto axis = static_cast<int>(call.attrs<AxisAttributes>().axis);
             return Tensors{take_transposed(g, call.input(1), call.shape(0), axis, call.where), Tensor()};
           },
       .jvp =
           [](const Call& call, const Tensors& t) {
-            const auto axis = static_cast<int>(call.attrs<TakeAttributes>().axis);
+            const auto axis = static_cast<int>(call.attrs<AxisAttributes>().axis);
             return take(t[0], call.input(1), axis, call.where);
           },
       .samples =
           [] {
             return Samples()
-                .with({samples::values({4, 3}), positions_sample({3}, {2, 0, 2})}, TakeAttributes{0})
+                .with({samples::values({4, 3}), positions_sample({3}, {2, 0, 2})}, AxisAttributes{0})
                 .with({samples::values({2, 3, 4}), positions_sample({2, 2}, {1, -1, 0, 1})},
-                      TakeAttributes{1})
-                .with({samples::values({2, 5}), positions_sample({4}, {4, -5, 4, 4})}, TakeAttributes{1})
-                .with({samples::values({4}), positions_sample({}, {3})}, TakeAttributes{0})
-                .with({samples::values({3, 2}), positions_sample({0}, {})}, TakeAttributes{0});
+                      AxisAttributes{1})
+                .with({samples::values({2, 5}), positions_sample({4}, {4, -5, 4, 4})}, AxisAttributes{1})
+                .with({samples::values({4}), positions_sample({}, {3})}, AxisAttributes{0})
+                .with({samples::values({3, 2}), positions_sample({0}, {})}, AxisAttributes{0});
           },
       .errors =
           [] {
             return Samples()
-                .with({samples::values({4, 3}), positions_sample({2}, {1, 4})}, TakeAttributes{0})
+                .with({samples::values({4, 3}), positions_sample({2}, {1, 4})}, AxisAttributes{0})
                 .fails_with("position 4 at indices[1] is outside axis 0 of length 4")
-                .with({samples::values({4, 3}), positions_sample({}, {-4})}, TakeAttributes{1})
+                .with({samples::values({4, 3}), positions_sample({}, {-4})}, AxisAttributes{1})
                 .fails_with("position -4 is outside axis 1 of length 3")
-                .with({samples::values({4, 3}), samples::values({2})}, TakeAttributes{0})
+                .with({samples::values({4, 3}), samples::values({2})}, AxisAttributes{0})
                 .fails_with("the positions must be int64");
           },
   });
@@ -261,6 +261,7 @@ void indexing() {
               .column_inputs = 1},
       .checks_values = true,
       .differentiable = false,
+      .at_nonzero = at_places,
       .samples =
           [] {
             return Samples()
@@ -289,11 +290,11 @@ void indexing() {
 
 #ifndef WENGERT_VARIANT
 
-using ops::TakeAttributes;
+using ops::AxisAttributes;
 using ops::TransposedAttributes;
 
 Tensor take(const Tensor& x, const Tensor& indices, int axis, SourceLocation where) {
-  const TakeAttributes attributes{detail::resolve_axis("take", axis, x.dtype(), x.shape(), where)};
+  const AxisAttributes attributes{detail::resolve_axis("take", axis, x.dtype(), x.shape(), where)};
   return apply_op(*take_, {x, indices}, &attributes, where);
 }
 

@@ -3,25 +3,20 @@
 /// \file
 /// What take and take_along_axis share: attributes, checks of their shape rules, samples of positions.
 
+#include <optional>
+
 #include "autodiff/graph/apply.hpp"
 #include "autodiff/graph/define.hpp"
 #include "autodiff/graph/samples.hpp"
+#include "autodiff/ops/axis_attributes.hpp"
 #include "autodiff/ops/positions.hpp"
 #include "autodiff/tensor/axes.hpp"
 
 namespace wengert::ops {
 inline namespace WENGERT_ISA {
 
-struct TakeAttributes {
-  std::int64_t axis;
-  template <class V>
-  void visit(V&& v) const {
-    v("axis", axis);
-  }
-};
-
 struct TransposedAttributes {
-  std::int64_t axis;  // first, as in TakeAttributes
+  std::int64_t axis;  // first, as in AxisAttributes
   Shape shape;
   template <class V>
   void visit(V&& v) const {
@@ -45,5 +40,45 @@ inline void need_numbers(const Call& call) {
   if (call.dtype(0) == DType::bool_) detail::fail_dtypes(call, "adds entries, which bool does not");
 }
 
+/// Whether the last axis of an array of this shape is the axis, with one position in each row.
+[[maybe_unused]] inline bool one_a_row(const Shape& shape, const Shape& indices, std::int64_t axis) {
+  const int last = shape.size() - 1;
+  if (axis != last || (indices.size() == shape.size() && indices.back() != 1)) return false;
+  for (int d = 0; d < last; ++d)
+    if (indices[d] != shape[d]) return false;
+  return true;
+}
+
 }  // namespace WENGERT_ISA
+
+/// Values that are zero but for one place in each row of the last axis, in a program that is being written
+/// again: a one_hot, its product with one number a row, or what take_along_axis_transposed makes. The other
+/// numbers are columns [..., 1], or single ones.
+class Places {
+ public:
+  using Value = Rewriting::Value;
+
+  /// If v, of the type of the result at hand, is such a value.
+  static std::optional<Places> of(const Rewriting& r, Value v);
+
+  bool operator==(const Places& other) const { return from_ == other.from_; }
+  bool marked() const { return marked_; }  ///< by a one_hot
+  Value from() const { return from_; }     ///< that one_hot, or the positions
+  Value value(Rewriting& r) const;         ///< what v holds there
+  /// What x holds there. Elementwise operators that compute x, `depth` of them one behind the other, are
+  /// computed there again.
+  Value take(Rewriting& r, Value x, int depth = 4) const;
+  Value put(Rewriting& r, Value value) const;  ///< the value there, 0 elsewhere
+
+ private:
+  Places(Value from, bool marked, Value value) : from_(from), value_(value), marked_(marked) {}
+
+  Value from_, value_;
+  bool marked_;
+};
+
+/// OperatorDefinition::at_nonzero of take_along_axis_transposed, of one_hot, and of safe_multiply, by which
+/// a one_hot gets other values than 1.
+std::uint32_t at_places(Rewriting& r, std::uint32_t which, const OperatorDefinition& by);
+
 }  // namespace wengert::ops

@@ -95,6 +95,11 @@ void logic() {
             };
             return where(call.input(0), Operand(branch(1), call.where), branch(2));
           },
+      .rewrite =
+          [](Rewriting& r) {
+            if (r.is(r.inputs[2], 0.0)) return r.at_nonzero(0b010);
+            return r.is(r.inputs[1], 0.0) ? r.at_nonzero(0b100) : r.none;
+          },
       .samples =
           [] {
             return Samples{tensor({{true, false, true}, {false, false, true}}), samples::values({2, 3}),

@@ -2,6 +2,7 @@
 #include "autodiff/graph/define.hpp"
 #include "autodiff/graph/samples.hpp"
 #include "autodiff/kernels/copy.hpp"
+#include "autodiff/ops/axis_attributes.hpp"
 #include "autodiff/ops/structure.hpp"
 
 namespace wengert {
@@ -22,14 +23,6 @@ struct SqueezeAttributes {
   template <class V>
   void visit(V&& v) const {
     v("axes", axes);
-  }
-};
-
-struct AxisAttributes {
-  std::int64_t axis;
-  template <class V>
-  void visit(V&& v) const {
-    v("axis", axis);
   }
 };
 
@@ -232,7 +225,7 @@ Tensor squeeze(const Tensor& x, const Axes& axes, SourceLocation where) {
 }
 
 Tensor expand_dims(const Tensor& x, int axis, SourceLocation where) {
-  const AxisAttributes attributes{axis < 0 ? axis + x.ndim() + 1 : axis};
+  const ops::AxisAttributes attributes{axis < 0 ? axis + x.ndim() + 1 : axis};
   if (attributes.axis < 0)
     throw ShapeError("expand_dims",
                      "no axis of the result is " + std::to_string(axis) + ": x is " + describe(x), where);

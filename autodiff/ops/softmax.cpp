@@ -6,6 +6,7 @@
 #include "autodiff/kernels/reduce.hpp"
 #include "autodiff/kernels/softmax.hpp"
 #include "autodiff/ops/arithmetic.hpp"
+#include "autodiff/ops/indexing_rules.hpp"
 #include "autodiff/ops/logic.hpp"
 #include "autodiff/ops/math.hpp"
 #include "autodiff/ops/reduction.hpp"
@@ -14,14 +15,6 @@
 
 namespace wengert {
 namespace {
-
-struct SoftmaxAttributes {
-  std::int64_t axis;
-  template <class V>
-  void visit(V&& v) const {
-    v("axis", axis);
-  }
-};
 
 const OperatorDefinition *softmax_, *log_softmax_, *log_softmax_from_p_, *softmax_vjp_, *log_softmax_vjp_,
     *log_softmax_vjp_from_p_, *logsumexp_;
@@ -34,7 +27,7 @@ namespace {
 
 /// All inputs have the result's shape and type.
 [[maybe_unused]] Meta same_shape(const Call& call) {
-  const std::int64_t axis = call.attrs<SoftmaxAttributes>().axis;
+  const std::int64_t axis = call.attrs<AxisAttributes>().axis;
   if (!is_floating(call.dtype(0))) detail::fail_dtypes(call, "takes float32 and float64");
   if (axis < 0 || axis >= call.shape(0).size())
     detail::fail_shapes(call, "an axis that the tensor does not have");
@@ -50,7 +43,7 @@ struct Extent {
   std::int64_t outer = 1, n, inner = 1;
   WENGERT_INLINE explicit Extent(const Call& call) {
     const Shape& shape = call.shape(0);
-    const int axis = static_cast<int>(call.attrs<SoftmaxAttributes>().axis);
+    const int axis = static_cast<int>(call.attrs<AxisAttributes>().axis);
     for (int i = 0; i < axis; ++i) outer *= shape[i];
     n = shape[axis];
     for (int i = axis + 1; i < shape.size(); ++i) inner *= shape[i];
@@ -145,7 +138,7 @@ void logsumexp_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows,
 }
 
 [[maybe_unused]] bool along_last_axis(const Call& call) {
-  return call.attrs<SoftmaxAttributes>().axis == call.shape(0).size() - 1;
+  return call.attrs<AxisAttributes>().axis == call.shape(0).size() - 1;
 }
 
 [[maybe_unused]] Tensors logsumexp_vjp(const Call& call, const Tensor& g) {
@@ -161,26 +154,26 @@ void logsumexp_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows,
 
 [[maybe_unused]] Samples logits() {
   return Samples()
-      .with({samples::values({3, 4})}, SoftmaxAttributes{1})
-      .with({samples::values({3, 4}, 1)}, SoftmaxAttributes{0})
-      .with({samples::values({2, 3, 2}, 2)}, SoftmaxAttributes{1})
-      .with({samples::values({19}, 3)}, SoftmaxAttributes{0})
-      .with({samples::values({1, 1}, 4)}, SoftmaxAttributes{1})
-      .with({samples::values({0, 3}, 5)}, SoftmaxAttributes{1});
+      .with({samples::values({3, 4})}, AxisAttributes{1})
+      .with({samples::values({3, 4}, 1)}, AxisAttributes{0})
+      .with({samples::values({2, 3, 2}, 2)}, AxisAttributes{1})
+      .with({samples::values({19}, 3)}, AxisAttributes{0})
+      .with({samples::values({1, 1}, 4)}, AxisAttributes{1})
+      .with({samples::values({0, 3}, 5)}, AxisAttributes{1});
 }
 
 [[maybe_unused]] Samples logit_errors() {
   return Samples()
-      .with({samples::values({2, 3})}, SoftmaxAttributes{2})
+      .with({samples::values({2, 3})}, AxisAttributes{2})
       .fails_with("an axis that the tensor does not have: x is float64[2, 3]")
-      .with({samples::values({})}, SoftmaxAttributes{0})
+      .with({samples::values({})}, AxisAttributes{0})
       .fails_with("an axis that the tensor does not have: x is float64[]")
-      .with({tensor({1, 2})}, SoftmaxAttributes{0})
+      .with({tensor({1, 2})}, AxisAttributes{0})
       .fails_with("takes float32 and float64: x is int64[2]");
 }
 
 [[maybe_unused]] Tensor log_softmax_vjp(const Call& call, const Tensor& p) {
-  const int axis = static_cast<int>(call.attrs<SoftmaxAttributes>().axis);
+  const int axis = static_cast<int>(call.attrs<AxisAttributes>().axis);
   const Tensor y = call.input(1);
   const Tensor masked = equal(Operand(y, call.where), -std::numeric_limits<double>::infinity());
   const Tensor g = wengert::where(masked, Operand(0.0, call.where), call.input(0));
@@ -194,7 +187,7 @@ void logsumexp_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows,
   const Samples inputs = logits();
   for (const Sample& sample : inputs.list()) {
     const Tensor y = apply_op(op, sample.inputs, sample.attribute_data(), {});
-    SoftmaxAttributes a;
+    AxisAttributes a;
     std::memcpy(&a, sample.attribute_data(), sizeof a);
     list.with({samples::values(y.shape(), 7), y}, a);
   }
@@ -206,7 +199,7 @@ void logsumexp_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows,
   Samples list;
   const Samples inputs = logits();
   for (const Sample& s : inputs.list()) {
-    SoftmaxAttributes a;
+    AxisAttributes a;
     std::memcpy(&a, s.attribute_data(), sizeof a);
     list.with({s.inputs[0], apply_op(*softmax_, s.inputs, &a, {})}, a);
   }
@@ -215,9 +208,9 @@ void logsumexp_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows,
 
 [[maybe_unused]] Samples result_errors() {
   return Samples()
-      .with({samples::values({2, 3}), samples::values({3, 2})}, SoftmaxAttributes{1})
+      .with({samples::values({2, 3}), samples::values({3, 2})}, AxisAttributes{1})
       .fails_with("the shapes differ: a is float64[2, 3], b is float64[3, 2]")
-      .with({samples::values({}), samples::values({})}, SoftmaxAttributes{0})
+      .with({samples::values({}), samples::values({})}, AxisAttributes{0})
       .fails_with("an axis that the tensor does not have");
 }
 
@@ -232,6 +225,21 @@ void logsumexp_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows,
   return r.make(*log_softmax_from_p_, {x, p}, r.call->attributes);
 }
 
+/// log_softmax_vjp of a cotangent g that is zero but for one entry in each row: its sum is that entry.
+[[maybe_unused]] Rewriting::Value log_softmax_vjp_of_one(Rewriting& r, Rewriting::Value p) {
+  const auto y = r.inputs[1];
+  const auto g = r.large() && along_last_axis(*r.call) ? Places::of(r, r.inputs[0]) : std::nullopt;
+  if (!g) return r.none;
+  const auto named = [](const char* name) -> const OperatorDefinition& { return *find_operator(name); };
+  static const OperatorDefinition &exp = named("exp"), &equal = named("equal"), &where = named("where"),
+                                  &product = named("safe_multiply"), &subtract = named("subtract");
+  const auto masked =
+      r.make(equal, {g->take(r, y), r.number(-std::numeric_limits<double>::infinity(), r.dtype)});
+  const auto total = r.make(where, {masked, r.number(0.0, r.dtype), g->value(r)});
+  if (p == r.none) p = r.make(exp, {y});
+  return r.make(subtract, {g->put(r, total), r.make(product, {p, total})});
+}
+
 [[maybe_unused]] Tensors vjp_by(const OperatorDefinition& op, const Call& call, const Tensor& g) {
   return {apply_op(op, {g, call.output()}, call.attributes, call.where)};
 }
@@ -244,7 +252,7 @@ void softmax() {
       .doc = "y (g - sum(g y)): the derivative of softmax from its result y and a cotangent g",
       .contract = "0 where y is 0, whatever g is there",
       .inputs = 2,
-      .attributes = attributes_of<SoftmaxAttributes>,
+      .attributes = attributes_of<AxisAttributes>,
       .infer = same_shape,
       .kernel = backward_kernel<false>,
       .row = {.kernel = {nullptr, nullptr,
@@ -254,7 +262,7 @@ void softmax() {
       .reads = reads_inputs(0, 1),
       .compose =
           [](const Call& call) {
-            const int axis = static_cast<int>(call.attrs<SoftmaxAttributes>().axis);
+            const int axis = static_cast<int>(call.attrs<AxisAttributes>().axis);
             const Tensor g = call.input(0), y = call.input(1);
             const Tensor total =
                 wengert::sum(safe_multiply(Operand(y, call.where), g), axis, true, call.where);
@@ -269,7 +277,7 @@ void softmax() {
       .doc = "g - p sum(g): log_softmax_vjp from a cotangent g, the result y and p = exp(y)",
       .contract = "0 where y is -inf, and g counts for nothing there; by y zero",
       .inputs = 3,
-      .attributes = attributes_of<SoftmaxAttributes>,
+      .attributes = attributes_of<AxisAttributes>,
       .infer = same_shape,
       .kernel = backward_from_p_kernel,
       .row =
@@ -286,7 +294,7 @@ void softmax() {
             Samples list;
             const Samples pairs = results(*log_softmax_);
             for (const Sample& s : pairs.list()) {
-              SoftmaxAttributes a;
+              AxisAttributes a;
               std::memcpy(&a, s.attribute_data(), sizeof a);
               list.with({s.inputs[0], s.inputs[1], exp(s.inputs[1])}, a);
             }
@@ -296,9 +304,9 @@ void softmax() {
           [] {
             return Samples()
                 .with({samples::values({2, 3}), samples::values({2, 3}), samples::values({3, 2})},
-                      SoftmaxAttributes{1})
+                      AxisAttributes{1})
                 .fails_with("the shapes differ")
-                .with({samples::values({}), samples::values({}), samples::values({})}, SoftmaxAttributes{0})
+                .with({samples::values({}), samples::values({}), samples::values({})}, AxisAttributes{0})
                 .fails_with("an axis that the tensor does not have");
           },
   });
@@ -307,7 +315,7 @@ void softmax() {
       .doc = "g - exp(y) sum(g): the derivative of log_softmax from its result y and a cotangent g",
       .contract = "0 where y is -inf, and g counts for nothing there",
       .inputs = 2,
-      .attributes = attributes_of<SoftmaxAttributes>,
+      .attributes = attributes_of<AxisAttributes>,
       .infer = same_shape,
       .kernel = backward_kernel<true>,
       .row = {.kernel = {nullptr, nullptr,
@@ -321,6 +329,7 @@ void softmax() {
             static const OperatorDefinition& exp = *find_operator("exp");
             const auto y = r.inputs[1];
             const auto p = r.op(y) == log_softmax_from_p_ ? r.inputs_of(y)[1] : r.find(exp, {y});
+            if (const auto dx = log_softmax_vjp_of_one(r, p); dx != r.none) return dx;
             if (p == r.none) return r.none;
             return r.make(*log_softmax_vjp_from_p_, {r.inputs[0], r.inputs[1], p}, r.call->attributes);
           },
@@ -332,7 +341,7 @@ void softmax() {
       .name = "softmax",
       .doc = "exp(x) / sum(exp(x)) along an axis",
       .contract = "-inf is a mask: 0, derivative 0; a row of masks is NaN",
-      .attributes = attributes_of<SoftmaxAttributes>,
+      .attributes = attributes_of<AxisAttributes>,
       .infer = same_shape,
       .kernel = forward_kernel<false>,
       .row = {.kernel = {nullptr, nullptr, softmax_rows<kernels::softmax<float>, float, float>,
@@ -350,7 +359,7 @@ void softmax() {
       .name = "log_softmax",
       .doc = "x - log(sum(exp(x))) along an axis",
       .contract = "-inf is a mask: -inf, derivative 0; a row of masks is NaN",
-      .attributes = attributes_of<SoftmaxAttributes>,
+      .attributes = attributes_of<AxisAttributes>,
       .infer = same_shape,
       .kernel = forward_kernel<true>,
       .row = {.kernel = {nullptr, nullptr, softmax_rows<kernels::log_softmax<float>, float, float>,
@@ -368,7 +377,7 @@ void softmax() {
       .doc = "x - max(x) + log(max(p)) along an axis: log_softmax(x) from x and p = softmax(x)",
       .contract = "-inf is a mask: -inf, derivative 0; a row of masks is NaN",
       .inputs = 2,
-      .attributes = attributes_of<SoftmaxAttributes>,
+      .attributes = attributes_of<AxisAttributes>,
       .infer = same_shape,
       .kernel = forward_from_p_kernel,
       .row = {.kernel = {nullptr, nullptr,
@@ -378,7 +387,7 @@ void softmax() {
       .reads = reads_inputs(0, 1),
       .compose =
           [](const Call& call) {
-            const int axis = static_cast<int>(call.attrs<SoftmaxAttributes>().axis);
+            const int axis = static_cast<int>(call.attrs<AxisAttributes>().axis);
             const Tensor x = call.input(0), p = call.input(1);
             const Tensor shift = wengert::max(x, axis, true, call.where);
             const Tensor total = log(wengert::max(p, axis, true, call.where), call.where);
@@ -419,7 +428,7 @@ void softmax() {
 namespace {
 
 Tensor normalised(const OperatorDefinition& op, const Tensor& x, int axis, const SourceLocation& where) {
-  const SoftmaxAttributes a{detail::resolve_axis(op.name.c_str(), axis, x.dtype(), x.shape(), where)};
+  const ops::AxisAttributes a{detail::resolve_axis(op.name.c_str(), axis, x.dtype(), x.shape(), where)};
   return apply_op(op, {ops::floating(x, where)}, &a, where);
 }
 

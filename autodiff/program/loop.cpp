@@ -39,16 +39,14 @@ void run(const std::vector<LoopOp>& ops, std::byte** slots, std::int64_t rows, s
 /// the hardware follows a stream only as long as it is read without a pause.
 void run_fetching(const Loop& loop, std::byte** slots, std::int64_t rows, std::int64_t columns) {
   constexpr auto line = static_cast<std::int64_t>(detail::buffer_alignment);
-  const auto count = static_cast<std::int64_t>(loop.body.size());
   std::int64_t n = 0;
   run(loop.body, slots, rows, columns, [&] {
-    for (const std::uint32_t k : loop.ahead) {
-      const Stream& s = loop.streams[k];
+    for (const Ahead& a : loop.ahead) {
+      const Stream& s = loop.streams[a.stream];
       const std::int64_t bytes = rows * columns * s.column_bytes;
-      const std::int64_t lines = (bytes + line - 1) / line;
       const std::byte* const next = slots[s.slot] + bytes;
-      for (std::int64_t i = lines * n / count; i < lines * (n + 1) / count; ++i)
-        __builtin_prefetch(next + i * line);
+      for (std::int64_t i = n * a.bytes; i < std::min(bytes, (n + 1) * a.bytes); i += line)
+        __builtin_prefetch(next + i);
     }
     ++n;
   });

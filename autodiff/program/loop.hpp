@@ -67,6 +67,12 @@ struct FlatOp {
   void run(std::byte* const* slots) const { op.kernel(slots, op, rows, columns); }
 };
 
+/// A stream that is asked for a tile ahead of its use.
+struct Ahead {
+  std::uint32_t stream;  ///< position in streams
+  std::int64_t bytes;    ///< after each operation, whole lines
+};
+
 /// Row operations over the tiles of a domain of rows and columns.
 struct Loop {
   std::int64_t rows = 1, columns = 1;
@@ -81,7 +87,7 @@ struct Loop {
   std::vector<LoopOp> prologue;    ///< once before the first tile
   std::vector<LoopOp> body;
   std::vector<TileSum> sums;
-  std::vector<std::uint32_t> ahead;  ///< positions in streams: asked for a tile ahead of their use
+  std::vector<Ahead> ahead;
   std::uint32_t slots = 0;
   std::vector<std::pair<std::uint32_t, std::size_t>> temporaries;  ///< slot, offset in the frame
   std::size_t frame_bytes = 0;

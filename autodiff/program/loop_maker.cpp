@@ -57,7 +57,7 @@ class LoopMaker {
     if (loop_.body.size() + handed_on_ >= fetching_operations)
       for (std::uint32_t k = 0; k < loop_.streams.size(); ++k)
         if (loop_.streams[k].row_bytes * loop_.rows >= fetched_bytes && loop_.streams[k].column_bytes != 0)
-          loop_.ahead.push_back(k);
+          loop_.ahead.push_back({k, bytes_ahead(loop_.streams[k])});
     guard_chunks();
     loop_.streams.shrink_to_fit();
     loop_.fixed.shrink_to_fit();
@@ -67,6 +67,14 @@ class LoopMaker {
 
  private:
   std::int64_t total() const { return step_.rows * step_.columns; }
+
+  /// What is asked for after each operation.
+  std::int64_t bytes_ahead(const Stream& s) const {
+    const std::int64_t bytes = loop_.tile_rows * loop_.tile_columns * s.column_bytes;
+    const std::int64_t lines = (bytes + line - 1) / line,
+                       parts = static_cast<std::int64_t>(loop_.body.size());
+    return (lines + parts - 1) / parts * line;
+  }
 
   void look_around() {
     // Where each operation runs.

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <string>
 #include <unordered_map>
@@ -140,21 +141,10 @@ class Rewriter final : public Rewriting {
   bool used_here_only(Value v) const override { return v < uses_.size() && uses_[v] == 1; }
 
   bool is(Value v, double c) const override {
-    const Tensor* constant = r_.to.constant(v);
-    if (constant == nullptr || constant->size() == 0 || constant->size() > largest) return false;
-    const auto all = [&]<class T>(const T* x) {
-      return std::all_of(x, x + constant->size(), [&](T e) { return e == static_cast<T>(c); });
-    };
-    switch (constant->dtype()) {
-      case DType::float32:
-        return all(constant->impl().as<float>());
-      case DType::float64:
-        return all(constant->impl().as<double>());
-      case DType::int64:
-        return all(constant->impl().as<std::int64_t>());
-      default:
-        return false;
-    }
+    return all_of(v, [c](auto e) { return e == static_cast<decltype(e)>(c); });
+  }
+  bool is_finite(Value v) const override {
+    return all_of(v, [](auto e) { return std::isfinite(static_cast<double>(e)); });
   }
 
   bool read_by(const OperatorDefinition& op) const override {
@@ -189,6 +179,23 @@ class Rewriter final : public Rewriting {
 
  private:
   static constexpr std::int64_t largest = 1 << 14;  // elements of a constant that are looked at
+
+  template <class F>
+  bool all_of(Value v, F holds) const {
+    const Tensor* constant = r_.to.constant(v);
+    if (constant == nullptr || constant->size() == 0 || constant->size() > largest) return false;
+    const auto all = [&]<class T>(const T* x) { return std::all_of(x, x + constant->size(), holds); };
+    switch (constant->dtype()) {
+      case DType::float32:
+        return all(constant->impl().as<float>());
+      case DType::float64:
+        return all(constant->impl().as<double>());
+      case DType::int64:
+        return all(constant->impl().as<std::int64_t>());
+      default:
+        return false;
+    }
+  }
 
   /// Instructions by what they read, made when a rule first asks.
   const std::unordered_multimap<ValueId, std::uint32_t>& readers() const {

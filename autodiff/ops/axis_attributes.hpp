@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstdint>
+
+#include "autodiff/kernels/isa.hpp"
+
+namespace wengert::ops {
+inline namespace WENGERT_ISA {
+
+/// The attributes of an operator that works along one axis.
+struct AxisAttributes {
+  std::int64_t axis;
+  template <class V>
+  void visit(V&& v) const {
+    v("axis", axis);
+  }
+};
+
+}  // namespace WENGERT_ISA
+}  // namespace wengert::ops
