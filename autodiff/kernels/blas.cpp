@@ -3,6 +3,9 @@
 #include <cblas.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <new>
+#include <utility>
 #ifdef WENGERT_ONEDNN
 #include <dnnl.h>
 #include <omp.h>
@@ -57,9 +60,10 @@ void gemv(bool t, int rows, int cols, double alpha, const double* a, int lda, co
   cblas_dgemv(CblasRowMajor, transpose(t), rows, cols, alpha, a, lda, x, step_x, beta, y, step_y);
 }
 
-/// A product as pieces of C that are computed side by side. Where the cuts may be is a matter of OpenBLAS's
-/// kernels: each element must be computed as in the whole product, to the bit (docs/decisions/threads.md). A
-/// piece is too large for its kernels for small products.
+/// A product as pieces of C that are computed side by side. Where the cuts may be is a matter of the kernels:
+/// ours compute an element in any piece alike, but with OpenBLAS's each element must be computed as in the
+/// whole product, to the bit (docs/decisions/threads.md). A piece is too large for its kernels for small
+/// products.
 struct Pieces {
   static constexpr std::int64_t least_length = 48, column_unit = 16;
   static constexpr std::int64_t least_work = cut_flops / 4;  // m * n * k
@@ -103,18 +107,27 @@ struct Pieces {
 
 template <class T>
 void spread(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, T alpha, const T* a,
-            std::int64_t lda, const T* b, std::int64_t ldb, T beta, T* c, std::int64_t ldc) {
+            std::int64_t lda, const T* b, std::int64_t ldb, T beta, T* c, std::int64_t ldc,
+            GemmFunction<T> own) {
   const auto piece_of = [=](std::int64_t i, std::int64_t j, std::int64_t rows, std::int64_t columns) {
+    if (own != nullptr)
+      return own(ta, tb, rows, columns, k, alpha, a + (ta ? i : i * lda), lda, b + (tb ? j * ldb : j), ldb,
+                 beta, c + i * ldc + j, ldc);
     gemm(ta, tb, static_cast<int>(rows), static_cast<int>(columns), static_cast<int>(k), alpha,
          a + (ta ? i : i * lda), static_cast<int>(lda), b + (tb ? j * ldb : j), static_cast<int>(ldb), beta,
          c + i * ldc + j, static_cast<int>(ldc));
   };
   const BlasCuts cuts = blas_cuts();
-  const int threads = cuts.allowed ? num_threads() : 1;
+  const int threads = cuts.allowed || own != nullptr ? num_threads() : 1;
   if (threads == 1 || 2 * m * n * k < cut_flops) return piece_of(0, 0, m, n);
   constexpr bool single = std::is_same_v<T, float>;
-  const Pieces pieces(m, n, k, threads, single && cuts.wide_vectors ? 4 : 12,
-                      single ? cuts.wide_vectors : !cuts.wide_vectors || n % Pieces::column_unit == 0);
+  const bool fine_rows = single && cuts.wide_vectors;
+  const bool any_columns = single ? cuts.wide_vectors : !cuts.wide_vectors || n % Pieces::column_unit == 0;
+  const Pieces pieces(m, n, k, threads,
+                      own != nullptr ? 8
+                      : fine_rows    ? 4
+                                     : 12,
+                      own != nullptr || any_columns);
   const std::int64_t count = pieces.down * pieces.across;
   if (count == 1) return piece_of(0, 0, m, n);
   const auto work = [&](TaskQueue& tasks) {
@@ -132,7 +145,8 @@ void spread(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, T 
 
 template <class T>
 void run(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, T alpha, const T* a,
-         std::int64_t lda, const T* b, std::int64_t ldb, T beta, T* c, std::int64_t ldc) {
+         std::int64_t lda, const T* b, std::int64_t ldb, T beta, T* c, std::int64_t ldc,
+         GemmFunction<T> own) {
   if (m == 0 || n == 0) return;
   // The distance to a next row means nothing for a single row, and BLAS checks it all the same.
   const std::int64_t a_rows = ta ? k : m, a_cols = ta ? m : k, b_rows = tb ? n : k, b_cols = tb ? k : n;
@@ -142,18 +156,19 @@ void run(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, T alp
   if (m > piece) {
     for (std::int64_t i = 0; i < m; i += piece)
       run(ta, tb, std::min(piece, m - i), n, k, alpha, a + (ta ? i : i * lda), lda, b, ldb, beta, c + i * ldc,
-          ldc);
+          ldc, own);
     return;
   }
   if (n > piece) {
     for (std::int64_t j = 0; j < n; j += piece)
-      run(ta, tb, m, std::min(piece, n - j), k, alpha, a, lda, b + (tb ? j * ldb : j), ldb, beta, c + j, ldc);
+      run(ta, tb, m, std::min(piece, n - j), k, alpha, a, lda, b + (tb ? j * ldb : j), ldb, beta, c + j, ldc,
+          own);
     return;
   }
   if (k > piece) {
     for (std::int64_t p = 0; p < k; p += piece)
       run(ta, tb, m, n, std::min(piece, k - p), alpha, a + (ta ? p * lda : p), lda, b + (tb ? p : p * ldb),
-          ldb, p == 0 ? beta : T(1), c, ldc);
+          ldb, p == 0 ? beta : T(1), c, ldc, own);
     return;
   }
   // Overwriting is left to no library: 0 times the NaN of a fresh buffer must not survive.
@@ -170,19 +185,36 @@ void run(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, T alp
     gemv(!tb, static_cast<int>(b_rows), static_cast<int>(b_cols), alpha, b, static_cast<int>(ldb), a,
          ta ? static_cast<int>(lda) : 1, beta, c, 1);
   else
-    spread(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    spread(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, own);
 }
+
+// What a thread keeps until it ends; null again afterwards, when destructors of static objects still run.
+constinit thread_local void* packing_memory = nullptr;
+struct PackingCleanup {
+  ~PackingCleanup() { std::free(std::exchange(packing_memory, nullptr)); }
+};
 
 }  // namespace
 
+void* packing_buffer() {
+  if (packing_memory == nullptr) {
+    packing_memory = std::aligned_alloc(4096, packing_bytes);
+    if (packing_memory == nullptr) throw std::bad_alloc();
+    static thread_local PackingCleanup cleanup;
+    (void)cleanup;
+  }
+  return packing_memory;
+}
+
 void blas_gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, float alpha, const float* a,
-               std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc) {
-  run(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+               std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc,
+               GemmFunction<float> own) {
+  run(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, own);
 }
 void blas_gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, double alpha,
                const double* a, std::int64_t lda, const double* b, std::int64_t ldb, double beta, double* c,
-               std::int64_t ldc) {
-  run(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+               std::int64_t ldc, GemmFunction<double> own) {
+  run(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, own);
 }
 
 }  // namespace wengert::kernels

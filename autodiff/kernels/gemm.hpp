@@ -1,7 +1,7 @@
 #pragma once
 
 /// \file
-/// Matrix products: one function in front of BLAS.
+/// Matrix products: one function in front of BLAS and of products of our own.
 ///
 ///     gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc)      C = alpha op(A) op(B) + beta C
 ///     gemm_batched(ta, tb, m, n, k, a, lda, stride_a, b, ldb, stride_b, c, ldc, stride_c, batch)   C[i] =
@@ -14,12 +14,13 @@
 /// of a register behind their last element.
 ///
 /// Products of a few hundred operations cost less than the call into BLAS and are done here, with the
-/// instruction set of the caller.
+/// instruction set of the caller; so are large ones where gemm_packed.hpp is ahead of BLAS.
 
 #include <array>
 #include <cstring>
 
 #include "autodiff/kernels/blas.hpp"
+#include "autodiff/kernels/gemm_packed.hpp"
 #include "autodiff/kernels/transpose.hpp"
 #include "autodiff/kernels/vec.hpp"
 
@@ -217,7 +218,8 @@ inline void any_size(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int6
                            lda, b, ldb, beta, c, ldc);
     if (product::pays_to_turn<T>(ta, tb, m, n, k))
       return product::turned(m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
-    blas_gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc);
+    blas_gemm(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc,
+              packed::is_ahead<T>(m, n, k) ? packed::multiply<T> : nullptr);
   }
 }
 

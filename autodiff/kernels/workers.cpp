@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "autodiff/kernels/blas.hpp"
 #include "autodiff/tensor/error.hpp"
 
 // OpenBLAS has these; another BLAS may not.
@@ -196,6 +197,11 @@ class Pool {
   }
 
   void serve(std::uint32_t number, std::uint32_t seen) {
+    try {
+      packing_buffer();  // now, so that no product allocates later on
+    } catch (const std::bad_alloc&) {
+      // The product that needs it will say so.
+    }
     for (;;) {
       const auto called = [&] { return jobs_.load(std::memory_order_acquire) != seen; };
       if (!spin_until(called)) jobs_.wait(seen, std::memory_order_acquire);
