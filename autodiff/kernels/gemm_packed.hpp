@@ -95,7 +95,7 @@ template <class T, int R, int N, bool by_rows, bool copies>
   using V = Native<T>;
   constexpr int W = V::width;
   // Terms before the end at which C is fetched: what is fetched earlier does not stay in L1.
-  constexpr std::int64_t last_terms = 32;
+  constexpr std::int64_t last_terms = 16;
   constexpr int ahead_b = 8, ahead_copy = 16;
   typename V::Lanes sum[R][N];  // of classes the compiler would leave copies in memory
   unrolled<R>([&](auto r) { unrolled<N>([&](auto v) { sum[r][v] = typename V::Lanes{}; }); });
@@ -169,13 +169,16 @@ template <class T>
 WENGERT_INLINE void pack_rows(bool ta, std::int64_t rows, std::int64_t k, const T* a, std::int64_t lda,
                               T* to) {
   constexpr int R = Sizes<T>::rows;
-  for (std::int64_t i = 0; i < rows; i += R, to += R * k) {
+  std::int64_t i = 0;
+  if (ta)  // several tiles at a time, whose rows lie in one cache line or two
+    for (; i + 4 * R <= rows; i += 4 * R, to += 4 * R * k)
+      for (std::int64_t p = 0; p < k; ++p)
+        for (int q = 0; q < 4; ++q)
+          for (int r = 0; r < R; ++r) to[q * R * k + p * R + r] = a[p * lda + i + q * R + r];
+  for (; i < rows; i += R, to += R * k) {
     const std::int64_t count = std::min<std::int64_t>(R, rows - i);
     if (!ta)
       transpose_tile(to, R, a + i * lda, lda, k, count);
-    else if (count == R)
-      for (std::int64_t p = 0; p < k; ++p)
-        for (int r = 0; r < R; ++r) to[p * R + r] = a[p * lda + i + r];
     else
       for (std::int64_t p = 0; p < k; ++p)
         for (int r = 0; r < count; ++r) to[p * R + r] = a[p * lda + i + r];
@@ -224,6 +227,7 @@ struct Reading {
   bool pack_a;   ///< laid out before it is used
   bool copy_b;   ///< laid out by the first tile of a panel
   bool fetch_b;  ///< a panel is fetched into L2 while the one before it is used
+  bool fetch_c;  ///< so is a tile of C
 
   /// Rows that lie a multiple of 4 KB apart have room for 8 in L1 and 128 in L2, and each lies on a page of
   /// its own.
@@ -231,7 +235,10 @@ struct Reading {
   static Reading of(bool tb, std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t lda,
                     std::int64_t ldb) {
     constexpr std::int64_t far = 4096 / sizeof(T), l2 = (std::int64_t(1) << 20) / sizeof(T);
-    return {lda >= far && n >= 128, !tb && ldb >= far && m >= 64, n * k > 2 * l2 && (tb || ldb >= far)};
+    return {.pack_a = lda >= far && n >= 128,
+            .copy_b = !tb && ldb >= far && m >= 64,
+            .fetch_b = n * k > 2 * l2 && (tb || ldb >= far),
+            .fetch_c = m * n > l2};
   }
 };
 
@@ -275,6 +282,9 @@ void multiply(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, 
           t.a = reading.pack_a ? packed_a + (i - i % S::rows) * terms + i % S::rows : a0 + (ta ? i : i * lda);
           t.c = c + (i0 + i) * ldc + j;
           coming.some();
+          if (reading.fetch_c && left > S::rows)
+            for (int r = 0; r < S::rows; ++r)
+              for (int v = 0; v < registers; ++v) __builtin_prefetch(t.c + (S::rows + r) * ldc + v * W, 0, 2);
           const bool by_rows = !reading.pack_a && !ta;
           if (i == 0 && reading.copy_b && count == S::rows) {
             (by_rows ? tile_of<T, S::rows, true, true>(registers)
