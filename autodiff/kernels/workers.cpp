@@ -36,15 +36,16 @@ constexpr int most_threads = 256;
 /// The tasks of one job, and what became of them.
 class Tasks {
  public:
-  void begin(std::int64_t count, int ranges, WorkerFunction function, void* context) {
+  void begin(std::int64_t count, int ranges, WorkerFunction function, void* context,
+             const std::int64_t* ends) {
     function_ = function;
     context_ = context;
     ranges_ = ranges;
     stop_.store(count, std::memory_order_relaxed);
-    for (std::int64_t r = 0; r < ranges; ++r) {
+    for (std::int64_t r = 0, first = 0; r < ranges; ++r) {
       Range& range = all_[static_cast<std::size_t>(r)];
-      range.next.store(count * r / ranges, std::memory_order_relaxed);
-      range.end = count * (r + 1) / ranges;
+      range.next.store(first, std::memory_order_relaxed);
+      range.end = first = ends != nullptr ? ends[r] : count * (r + 1) / ranges;
     }
   }
 
@@ -147,10 +148,11 @@ class Pool {
   explicit Pool(Pool* before_fork) : before_fork_(before_fork) {}
 
   /// False, and nothing done, while there is another job.
-  bool run(std::int64_t count, int threads, WorkerFunction function, void* context) {
+  bool run(std::int64_t count, int threads, WorkerFunction function, void* context,
+           const std::int64_t* ends) {
     if (busy_.exchange(true, std::memory_order_acquire)) return false;
     start(threads - 1);
-    tasks_.begin(count, threads, function, context);
+    tasks_.begin(count, threads, function, context, ends);
     gate_.store(open | static_cast<std::uint32_t>(threads - 1) << limit_shift, std::memory_order_release);
     jobs_.fetch_add(1, std::memory_order_release);
     jobs_.notify_all();
@@ -263,11 +265,13 @@ class PoolHolder {
 
 }  // namespace
 
-void run_tasks(std::int64_t count, int threads, WorkerFunction function, void* context) {
-  threads = static_cast<int>(std::min<std::int64_t>({threads, count, most_threads}));
+void run_tasks(std::int64_t count, int threads, WorkerFunction function, void* context,
+               const std::int64_t* ends) {
+  if (ends == nullptr) threads = static_cast<int>(std::min<std::int64_t>(threads, count));
+  threads = std::min(threads, most_threads);
   if (threads > 1)
     if (Pool* pool = PoolHolder::holder().get();
-        pool != nullptr && pool->run(count, threads, function, context))
+        pool != nullptr && pool->run(count, threads, function, context, ends))
       return;
   TaskQueue tasks(count);
   function(context, 0, tasks);

@@ -18,7 +18,7 @@ class TaskQueue {
 
  private:
   friend class Tasks;
-  friend void run_tasks(std::int64_t, int, void (*)(void*, int, TaskQueue&), void*);
+  friend void run_tasks(std::int64_t, int, void (*)(void*, int, TaskQueue&), void*, const std::int64_t*);
   explicit TaskQueue(std::int64_t count) : count_(count) {}
   TaskQueue(class Tasks& shared, int worker) : shared_(&shared), range_(worker) {}
 
@@ -36,8 +36,10 @@ using WorkerFunction = void (*)(void* context, int worker, TaskQueue& tasks);
 /// results must not depend on it. Nobody waits for a thread that wakes up late: whoever is there does the
 /// work. Within a task, and while another thread of the program runs a job, the caller does all tasks itself.
 /// When tasks throw, no higher ones are begun, and the exception of the lowest of them arrives here, which
-/// is the one that a single thread would have met. Allocates nothing once its threads have started.
-void run_tasks(std::int64_t count, int threads, WorkerFunction function, void* context);
+/// is the one that a single thread would have met. Allocates nothing once its threads have started. A thread
+/// begins with its share of the tasks: `ends` says where each share ends, all are equal without it.
+void run_tasks(std::int64_t count, int threads, WorkerFunction function, void* context,
+               const std::int64_t* ends = nullptr);
 
 /// From so many floating-point operations on, a matrix product is cut into tasks.
 inline constexpr std::int64_t cut_flops = std::int64_t(1) << 22;

@@ -19,8 +19,6 @@ constexpr std::int64_t largest_tile = 2048;
 constexpr std::int64_t tile_unit = 128;  // whole groups of registers in chains
 /// Elements of a tile of which nothing is read a second time.
 constexpr std::int64_t passing_tile = 1 << 14;
-/// From this many elements on a loop is cut into chunks in which sums have a part of their own.
-constexpr std::int64_t chunked_elements = 1 << 16;
 constexpr std::int64_t most_chunks = 16;
 constexpr std::int64_t fewest_rows_in_chunk = 16;
 /// That sums over rows add side by side.
@@ -30,8 +28,6 @@ constexpr std::size_t long_chain = 32;
 /// follows a stream only as long as it is read without a pause.
 constexpr std::size_t fetching_operations = 6;
 constexpr std::int64_t fetched_bytes = 1 << 20;
-/// Elements times operations that are worth a second thread.
-constexpr std::int64_t parallel_work = 1 << 17;
 
 class LoopMaker {
  public:
@@ -99,6 +95,7 @@ class LoopMaker {
       const auto inputs = g_.inputs(g_[n]);
       whole_rows_ |= form.kind == Kind::rowwise;
       sums_rows_ |= form.kind == Kind::sums_rows && form.columns != 0;
+      sums_ |= form.kind == Kind::sums_rows;
       for (std::size_t k = 0; k < inputs.size(); ++k) {
         const ValueId r = r_.root(inputs[k]);
         if (r_.inside(r) || form.moves[k] != Moves::full || notes_.read_by[r] == r_.step_number) continue;
@@ -150,7 +147,9 @@ class LoopMaker {
     if (loop_.tile_rows > unit && total() > smallest_tile) loop_.tile_rows -= loop_.tile_rows % unit;
     loop_.column_tiles = (loop_.columns + loop_.tile_columns - 1) / loop_.tile_columns;
     loop_.tiles = (loop_.rows + loop_.tile_rows - 1) / loop_.tile_rows * loop_.column_tiles;
-    loop_.chunks = total() >= chunked_elements ? std::min(loop_.tiles, most_chunks) : 1;
+    loop_.chunks = total() >= (sums_ ? chunked_elements : parallel_elements(step_))
+                       ? std::min(loop_.tiles, most_chunks)
+                       : 1;
     // Parts of sums that are small beside what they are the sum of.
     if (sums_rows_)
       loop_.chunks = std::clamp<std::int64_t>(loop_.rows / fewest_rows_in_chunk, 1, loop_.chunks);
@@ -460,8 +459,7 @@ class LoopMaker {
       loop_.frame_bytes +=
           static_cast<std::size_t>((tile_bytes(w.full, w.item) + line - 1) / line * line + line);
     }
-    loop_.parallel = loop_.chunks > 1 &&
-                     total() * static_cast<std::int64_t>(loop_.body.size() + handed_on_) >= parallel_work;
+    loop_.parallel = loop_.chunks > 1 && total() >= parallel_elements(step_);
   }
 
   const LoopRequest& r_;
@@ -475,6 +473,7 @@ class LoopMaker {
   std::vector<ChainLink> links_;                 // by position
   std::size_t handed_on_ = 0;                    // results that need no memory
   bool whole_rows_ = false, sums_rows_ = false;  // some operation takes whole rows, adds up rows
+  bool sums_ = false;                            // some operation adds up rows, or everything
   bool passes_ = false;                          // a single operation: nothing has to stay in the cache
   bool spread_ = false;  // a long chain on one element: numbers fill a register once, not in every operation
   std::int64_t item_ = 1, wide_operands_ = 1;

@@ -8,6 +8,13 @@ namespace wengert::program {
 
 /// Every tile has at least this many elements, or all.
 inline constexpr std::int64_t smallest_tile = 256;
+/// From this many elements on a loop is cut into chunks in which sums have a part of their own.
+inline constexpr std::int64_t chunked_elements = 1 << 16;
+/// From this many on it is worth a second thread.
+inline std::int64_t parallel_elements(const Step& step) {
+  const auto operations = static_cast<std::int64_t>(step.instructions.size());
+  return (parallel_work + operations - 1) / operations;
+}
 
 /// Notes about values, by root: one set for all loops of a program, because each value is computed by one of
 /// them.

@@ -4,15 +4,14 @@
 #include <map>
 #include <unordered_map>
 
-#include "autodiff/kernels/workers.hpp"
-#include "autodiff/program/count.hpp"
+#include "autodiff/program/groups.hpp"
 #include "autodiff/program/loop_maker.hpp"
 
 namespace wengert::program {
 namespace {
 
-/// What a call must have to do to be worth a thread: 5 us.
-constexpr std::int64_t group_flops = std::int64_t(1) << 19;
+/// Flat operations of a group that follow one another are one task until they take so long.
+constexpr std::int64_t task_ns = 2000;
 
 constexpr std::int64_t alignment = static_cast<std::int64_t>(detail::buffer_alignment);
 
@@ -88,20 +87,24 @@ class Planner {
 
   Plan run() && {
     inherited_.assign(g_.values().size(), false);
-    find_groups();
+    if (!calls_) groups_ = find_groups(g_, s_);
     find_lifetimes();
     find_homes();
     find_in_place();
     plan_.flat_begins.reserve(s_.steps.size());
     for (std::uint32_t step = 0; step < s_.steps.size(); ++step) {
       plan_.flat_begins.push_back(static_cast<std::uint32_t>(plan_.flat.size()));
+      if (!calls_ && groups_.begins(step)) begin_group(step);
       for (const std::uint32_t n : s_.steps[step].instructions) place_result(n);
       if (s_.steps[step].loop)
         add_loop(step);
       else if (!add_direct(step))
         add_call(step);
-      for (const std::uint32_t b : work_space_) release(b);
-      work_space_.clear();
+      if (step == last_beside(step)) {
+        if (in_group(step)) end_group();
+        for (const std::uint32_t b : work_space_) release(b);
+        work_space_.clear();
+      }
       for (const ValueId v : dying_[step])
         if (plan_.buffer_of[v] != none && !inherited_[v]) release(plan_.buffer_of[v]);
     }
@@ -119,35 +122,42 @@ class Planner {
 
   // -------------------------------------------------------------------------------------- what runs together
 
-  /// Calls of one stage don't depend on each other. Those that are worth a thread each, and too small to be
-  /// cut into pieces themselves, run side by side. What they read keeps its memory until the last of them is
-  /// done.
-  void find_groups() {
-    const auto fits = [&](const Step& step) {
-      const Instruction& i = g_[step.instructions.front()];
-      if (calls_ || step.loop || i.op->row.direct == nullptr || i.op->overwrites >= 0) return false;
-      const std::int64_t work = flops(g_, i);
-      return work >= group_flops && work < kernels::cut_flops;
-    };
-    const auto count = static_cast<std::uint32_t>(s_.steps.size());
-    group_end_.resize(count);
-    for (std::uint32_t first = 0, next; first < count; first = next) {
-      const bool together = fits(s_.steps[first]);
-      for (next = first + 1; together && next < count && s_.steps[next].stage == s_.steps[first].stage;
-           ++next)
-        if (!fits(s_.steps[next])) break;
-      for (std::uint32_t step = first; step < next; ++step) group_end_[step] = next - 1;
-    }
+  std::uint32_t last_beside(std::uint32_t step) const { return calls_ ? step : groups_.end[step]; }
+  bool in_group(std::uint32_t step) const { return !calls_ && groups_.any(step); }
+
+  void begin_group(std::uint32_t step) {
+    plan_.steps.push_back(
+        {PlannedStep::Kind::side_by_side, static_cast<std::uint32_t>(plan_.groups.size()), 0, step});
+    plan_.groups.push_back({{}, step, last_beside(step)});
+    group_step_ = plan_.steps.size() - 1;
+    plan_.parallel = true;
   }
-  bool in_group(std::uint32_t step) const {
-    return group_end_[step] != step || (step > 0 && group_end_[step - 1] == step);
+  void end_group() {
+    plan_.steps[group_step_].end = static_cast<std::uint32_t>(plan_.steps.size());
+    plan_.groups.back().tasks.shrink_to_fit();
+  }
+
+  /// Notes what a planned step is in its group, if it has one.
+  void add_task(PlannedStep::Kind kind, std::uint32_t index, std::uint32_t end, std::int64_t chunks,
+                std::uint32_t step) {
+    if (!in_group(step)) return;
+    std::vector<GroupTask>& tasks = plan_.groups.back().tasks;
+    const std::int64_t duration = groups_.durations[step] / chunks;
+    if (kind == PlannedStep::Kind::flat && !tasks.empty() && tasks.back().kind == kind &&
+        tasks.back().end == index && tasks.back().duration + duration <= task_ns) {
+      tasks.back().end = end;
+      tasks.back().duration += duration;
+    } else {
+      tasks.push_back({kind, index, end, chunks, duration});
+    }
   }
 
   // ----------------------------------------------------------------------------------- who lives how long
 
   void find_lifetimes() {
     const std::size_t count = g_.values().size();
-    last_use_.assign(count, 0);
+    last_reader_.assign(count, 0);
+    shared_.assign(count, false);
     leaves_.assign(count, false);
     escapes_.assign(count, false);
     for (std::uint32_t n = 0; n < g_.size(); ++n) {
@@ -155,20 +165,26 @@ class Planner {
       if (step == none) continue;
       for (const ValueId v : g_.inputs(g_[n])) {
         const ValueId r = root(v);
-        last_use_[r] = std::max(last_use_[r], group_end_[step]);
+        last_reader_[r] = std::max(last_reader_[r], step);
         if (step_of_value(r) != step) leaves_[r] = true;
       }
       const ValueId out = root(g_[n].output);
-      last_use_[out] = std::max(last_use_[out], group_end_[step]);
+      last_reader_[out] = std::max(last_reader_[out], step);
       if (!s_.steps[step].loop || s_.forms[n].kind == Kind::sums_rows) leaves_[out] = true;
     }
+    for (std::uint32_t n = 0; n < g_.size(); ++n)
+      for (const ValueId v : g_.inputs(g_[n])) {
+        const std::uint32_t step = s_.step_of[n], last = last_reader_[root(v)];
+        if (step != none && step != last && last_beside(step) == last_beside(last)) shared_[root(v)] = true;
+      }
     const auto escape = [&](ValueId v) { leaves_[root(v)] = escapes_[root(v)] = true; };
     for (const ValueId v : g_.outputs()) escape(v);
     for (const StateUse& state : g_.states())
       if (state.after != state.before) escape(state.after);
     dying_.resize(s_.steps.size());
     for (ValueId v = 0; v < count; ++v)
-      if (step_of_value(v) != none && leaves_[v] && !escapes_[v]) dying_[last_use_[v]].push_back(v);
+      if (step_of_value(v) != none && leaves_[v] && !escapes_[v])
+        dying_[last_beside(last_reader_[v])].push_back(v);
   }
 
   std::uint32_t add_buffer(Home home, std::size_t index, ValueId v) {
@@ -268,9 +284,10 @@ class Planner {
     const auto free_for_result = [&](ValueId v) {
       const ValueId x = root(v);
       const std::uint32_t b = plan_.buffer_of[x];
-      return b != none && plan_.buffers[b].home == Home::arena && !inherited_[x] && last_use_[x] == number &&
-             step_of_value(x) != number && s_.layouts[v].offset == 0 && s_.layouts[v].contiguous &&
-             g_.bytes(x) == g_.bytes(i.output) && item_size(g_.dtype(x)) == item_size(g_.dtype(i.output));
+      return b != none && plan_.buffers[b].home == Home::arena && !inherited_[x] &&
+             last_reader_[x] == number && !shared_[x] && step_of_value(x) != number &&
+             s_.layouts[v].offset == 0 && s_.layouts[v].contiguous && g_.bytes(x) == g_.bytes(i.output) &&
+             item_size(g_.dtype(x)) == item_size(g_.dtype(i.output));
     };
     if (!step.loop) {
       if (i.op->overwrites < 0) return none;
@@ -340,7 +357,9 @@ class Planner {
     call.instruction = n;
     for (const ValueId v : g_.inputs(g_[n])) call.inputs.push_back(header(v));
     call.output = header(g_[n].output);
-    plan_.steps.push_back({PlannedStep::Kind::call, static_cast<std::uint32_t>(plan_.calls.size()), 0, step});
+    const auto number = static_cast<std::uint32_t>(plan_.calls.size());
+    plan_.steps.push_back({PlannedStep::Kind::call, number, 0, step});
+    add_task(PlannedStep::Kind::call, number, 0, 1, step);
     plan_.calls.push_back(std::move(call));
   }
 
@@ -360,7 +379,9 @@ class Planner {
     plan_.frame_bytes = std::max(plan_.frame_bytes, loop.frame_bytes);
     plan_.parallel |= loop.parallel;
     if (loop.flat()) return add_flat(loop, first_chain, step);
-    plan_.steps.push_back({PlannedStep::Kind::loop, static_cast<std::uint32_t>(plan_.loops.size()), 0, step});
+    const auto number = static_cast<std::uint32_t>(plan_.loops.size());
+    plan_.steps.push_back({PlannedStep::Kind::loop, number, 0, step});
+    add_task(PlannedStep::Kind::loop, number, 0, loop.chunks, step);
     plan_.loops.push_back(std::move(loop));
   }
 
@@ -381,27 +402,27 @@ class Planner {
     return part->second;
   }
 
-  /// Flat operations that follow one another are one step, those of a group another.
+  /// Flat operations that follow one another are one step, within a group or outside.
   void add_flat_step(std::uint32_t step) {
-    const auto end = static_cast<std::uint32_t>(plan_.flat.size());
-    const auto kind = in_group(step) ? PlannedStep::Kind::side_by_side : PlannedStep::Kind::flat;
-    const auto same = [&](const PlannedStep& last) {
-      return last.kind == kind &&
-             (kind == PlannedStep::Kind::flat || group_end_[last.step] == group_end_[step]);
-    };
-    if (plan_.steps.empty() || !same(plan_.steps.back()))
-      plan_.steps.push_back({kind, plan_.flat_begins.back(), 0, step});
+    const std::uint32_t begin = plan_.flat_begins.back(), end = static_cast<std::uint32_t>(plan_.flat.size());
+    const auto group = [&](std::uint32_t s) { return in_group(s) ? last_beside(s) : none; };
+    if (plan_.steps.empty() || plan_.steps.back().kind != PlannedStep::Kind::flat ||
+        group(plan_.steps.back().step) != group(step))
+      plan_.steps.push_back({PlannedStep::Kind::flat, begin, 0, step});
     plan_.steps.back().end = end;
-    plan_.parallel |= kind == PlannedStep::Kind::side_by_side;
+    add_task(PlannedStep::Kind::flat, begin, end, 1, step);
   }
 
   /// `first_chain` is the position of the loop's first chain.
   void add_flat(const Loop& loop, std::size_t first_chain, std::uint32_t step) {
     std::vector<std::uint32_t> slots(loop.slots, none);
     for (const Stream& s : loop.fixed) slots[s.slot] = slot(s.place);
+    const std::uint32_t frame = in_group(step) && loop.frame_bytes > 0 ? work_space(loop.frame_bytes) : none;
     for (const auto& [own, offset] : loop.temporaries) {
       slots[own] = static_cast<std::uint32_t>(plan_.buffers.size());
-      plan_.buffers.push_back({Home::frame, 0, static_cast<std::int64_t>(offset)});
+      const std::int64_t at = frame == none ? 0 : plan_.buffers[frame].offset;
+      plan_.buffers.push_back(
+          {frame == none ? Home::frame : Home::arena, 0, at + static_cast<std::int64_t>(offset)});
     }
     for (const TileSum& sum : loop.sums) {
       slots[sum.slot] = slot(sum.result);
@@ -453,11 +474,13 @@ class Planner {
   Plan plan_;
   LoopNotes notes_;
   Arena arena_;
-  std::vector<std::uint32_t> group_end_;  // by step: the last one that runs beside it
-  std::vector<std::uint32_t> last_use_;  // by root: the last step that reads it, or runs beside one that does
-  std::vector<bool> leaves_;             // by root: needed outside of the loop that computes it
-  std::vector<bool> escapes_;            // by root: outlives the run
-  std::vector<bool> inherited_;          // by root: its memory is another value's by now
+  Groups groups_;
+  std::size_t group_step_ = 0;              // of the plan: where the group at hand begins
+  std::vector<std::uint32_t> last_reader_;  // by root: the last step that reads it
+  std::vector<bool> shared_;                // by root: another one that reads it runs beside that
+  std::vector<bool> leaves_;                // by root: needed outside of the loop that computes it
+  std::vector<bool> escapes_;               // by root: outlives the run
+  std::vector<bool> inherited_;             // by root: its memory is another value's by now
   std::vector<std::vector<ValueId>> dying_;
   std::vector<std::uint32_t> work_space_;
   std::unordered_map<ValueId, std::uint32_t> header_of_;

@@ -47,12 +47,27 @@ struct PlannedStep {
     call,
     loop,
     flat,          ///< flat operations, one after the other
-    side_by_side,  ///< flat operations that don't depend on each other, a thread each
+    side_by_side,  ///< the steps from here to `end` may run as a group
   };
   Kind kind = Kind::call;
-  std::uint32_t index = 0;  ///< in calls, loops, or the first flat operation
-  std::uint32_t end = 0;    ///< one after the last flat operation
+  std::uint32_t index = 0;  ///< in calls, loops, groups, or the first flat operation
+  std::uint32_t end = 0;    ///< one after the last flat operation, or the last planned step of a group
   std::uint32_t step = 0;   ///< of the schedule; the first one of flat operations
+};
+
+/// What one thread does of a group: a call, a few flat operations, or chunks of a loop.
+struct GroupTask {
+  PlannedStep::Kind kind = PlannedStep::Kind::call;
+  std::uint32_t index = 0;
+  std::uint32_t end = 0;
+  std::int64_t chunks = 1;
+  std::int64_t duration = 0;  ///< of each chunk: nanoseconds, roughly
+};
+
+/// Steps that run side by side.
+struct Group {
+  std::vector<GroupTask> tasks;
+  std::uint32_t first_step = 0, last_step = 0;  ///< of the schedule
 };
 
 /// Everything about the execution of a graph that is known before it runs.
@@ -64,6 +79,7 @@ struct Plan {
   std::vector<CallStep> calls;
   std::deque<Loop> loops;
   std::vector<PlannedStep> steps;
+  std::vector<Group> groups;
   /// What needs nothing but the addresses of buffers, which are its slots: loops of a single tile, and calls
   /// that can be made directly.
   std::vector<FlatOp> flat;

@@ -27,9 +27,21 @@ struct Program::Context {
     Worker& operator=(const Worker&) = delete;
   };
 
+  /// The tasks of a group in the order of the threads that have them, chunk by chunk.
+  struct Share {
+    struct Piece {
+      const GroupTask* task;
+      std::int64_t chunk;
+    };
+    std::vector<Piece> pieces;
+    std::vector<std::int64_t> ends;  // by thread
+  };
+
   detail::Storage* arena = nullptr;
   std::deque<Worker> workers;                    // the caller's first
   int threads = 1;                               // of this run
+  int shared_by = 1;                             // the threads that `shares` are for
+  std::vector<Share> shares;                     // by group
   std::vector<std::byte*> bases;                 // by buffer
   std::deque<TensorImpl> headers;                // by number
   std::vector<std::uint32_t> moving;             // headers on buffers that are elsewhere in every run
@@ -37,6 +49,11 @@ struct Program::Context {
   std::vector<Call> calls;
   std::vector<Tensor> fresh;
   std::vector<Tensor> new_states;  // by state; empty where it is changed in place
+
+  LoopThread thread(int worker, std::uint32_t loop) {
+    Worker& own = workers[static_cast<std::size_t>(worker)];
+    return {bases.data(), own.slots[loop].data(), own.frame->bytes()};
+  }
 
   ~Context() {
     if (arena != nullptr) detail::release_storage(arena);
@@ -193,6 +210,7 @@ bool Program::run(const Tensor* arguments, Tensor* results, bool in_turn) {
     context.threads = num_threads();
     while (context.workers.size() < static_cast<std::size_t>(context.threads))
       context.workers.emplace_back(plan_);
+    if (context.threads != context.shared_by) share_out(context);
   }
   if (!prepare(context, arguments)) return false;
   hand_out(context, arguments, results);
@@ -206,12 +224,15 @@ void Program::run_steps(Context& context) {
   const FlatOp* flat = nullptr;  // the one that runs
   std::uint32_t number = 0;      // of the step of the schedule that runs otherwise
   try {
-    for (const PlannedStep& step : plan_.steps) {
-      if (step.kind == PlannedStep::Kind::side_by_side && context.threads > 1) {
-        run_side_by_side(context, step);
+    for (std::size_t k = 0; k < plan_.steps.size(); ++k) {
+      const PlannedStep& step = plan_.steps[k];
+      if (step.kind == PlannedStep::Kind::side_by_side) {
+        if (context.threads == 1) continue;
+        run_group(context, step.index);
+        k = step.end - 1;
         continue;
       }
-      if (step.kind == PlannedStep::Kind::flat || step.kind == PlannedStep::Kind::side_by_side) {
+      if (step.kind == PlannedStep::Kind::flat) {
         const FlatOp* const end = plan_.flat.data() + step.end;
         flat = plan_.flat.data() + step.index;
         // Several calls side by side: the processor predicts each by itself.
@@ -238,18 +259,74 @@ void Program::run_steps(Context& context) {
   }
 }
 
-void Program::run_side_by_side(Context& context, const PlannedStep& step) {
+/// Gives every thread its part of each group: the same chunks of a loop as when the loop runs by itself, and
+/// the rest, longest first, to whoever has least.
+void Program::share_out(Context& context) const {
+  const auto threads = static_cast<std::size_t>(context.threads);
+  context.shares.clear();
+  for (const Group& group : plan_.groups) {
+    Context::Share& share = context.shares.emplace_back();
+    std::vector<std::vector<Context::Share::Piece>> parts(threads);
+    std::vector<std::int64_t> loads(threads, 0);
+    std::vector<const GroupTask*> whole;
+    for (const GroupTask& task : group.tasks) {
+      if (task.chunks == 1) {
+        whole.push_back(&task);
+        continue;
+      }
+      for (std::size_t t = 0; t < threads; ++t) {
+        const auto part = [&](std::size_t k) {
+          return task.chunks * static_cast<std::int64_t>(k) / context.threads;
+        };
+        for (std::int64_t chunk = part(t); chunk < part(t + 1); ++chunk) parts[t].push_back({&task, chunk});
+        loads[t] += (part(t + 1) - part(t)) * task.duration;
+      }
+    }
+    std::stable_sort(whole.begin(), whole.end(), [](auto* a, auto* b) { return a->duration > b->duration; });
+    for (const GroupTask* task : whole) {
+      const auto t = static_cast<std::size_t>(std::min_element(loads.begin(), loads.end()) - loads.begin());
+      parts[t].push_back({task, 0});
+      loads[t] += task->duration;
+    }
+    for (const auto& part : parts) {
+      share.pieces.insert(share.pieces.end(), part.begin(), part.end());
+      share.ends.push_back(static_cast<std::int64_t>(share.pieces.size()));
+    }
+  }
+  context.shared_by = context.threads;
+}
+
+void Program::run_group(Context& context, std::uint32_t number) {
   struct Job {
-    const FlatOp* first;
-    std::byte* const* slots;
-  } job{plan_.flat.data() + step.index, context.bases.data()};
+    Program& program;
+    Context& context;
+    const Context::Share& share;
+  } job{*this, context, context.shares[number]};
   kernels::run_tasks(
-      step.end - step.index, context.threads,
-      [](void* pointer, int, kernels::TaskQueue& tasks) {
+      static_cast<std::int64_t>(job.share.pieces.size()), context.threads,
+      [](void* pointer, int worker, kernels::TaskQueue& tasks) {
         const Job& shared = *static_cast<const Job*>(pointer);
-        for (std::int64_t t; (t = tasks.take()) >= 0;) shared.first[t].run(shared.slots);
+        Program& p = shared.program;
+        std::uint32_t begun = none;  // the loop whose operands the worker's frame has
+        for (std::int64_t t; (t = tasks.take()) >= 0;) {
+          const auto& [task, chunk] = shared.share.pieces[static_cast<std::size_t>(t)];
+          if (task->kind == PlannedStep::Kind::flat) {
+            for (std::uint32_t i = task->index; i < task->end; ++i)
+              p.plan_.flat[i].run(shared.context.bases.data());
+          } else if (task->kind == PlannedStep::Kind::call) {
+            p.run_call(shared.context, task->index);
+          } else {
+            const Loop& loop = p.plan_.loops[task->index];
+            const LoopThread thread = shared.context.thread(worker, task->index);
+            if (begun != task->index) begin_loop(loop, thread);
+            begun = task->index;
+            run_chunk(loop, thread, chunk);
+          }
+        }
       },
-      &job);
+      &job, job.share.ends.data());
+  for (const GroupTask& task : plan_.groups[number].tasks)
+    if (task.kind == PlannedStep::Kind::loop) finish_sums(plan_.loops[task.index], context.bases.data());
 }
 
 void Program::run_call(Context& context, std::uint32_t number) {
@@ -267,17 +344,13 @@ void Program::run_loop(Context& context, std::uint32_t number) {
     const Loop& loop;
     std::uint32_t number;
     Context& context;
-    LoopThread thread(int worker) const {
-      Context::Worker& own = context.workers[static_cast<std::size_t>(worker)];
-      return {context.bases.data(), own.slots[number].data(), own.frame->bytes()};
-    }
   } job{plan_.loops[number], number, context};
   if (context.threads > 1 && job.loop.parallel) {
     kernels::run_tasks(
         job.loop.chunks, context.threads,
         [](void* pointer, int worker, kernels::TaskQueue& tasks) {
           const Job& shared = *static_cast<const Job*>(pointer);
-          const LoopThread thread = shared.thread(worker);
+          const LoopThread thread = shared.context.thread(worker, shared.number);
           std::int64_t chunk = tasks.take();
           if (chunk < 0) return;
           begin_loop(shared.loop, thread);
@@ -285,7 +358,7 @@ void Program::run_loop(Context& context, std::uint32_t number) {
         },
         &job);
   } else {
-    const LoopThread thread = job.thread(0);
+    const LoopThread thread = context.thread(0, number);
     begin_loop(job.loop, thread);
     for (std::int64_t chunk = 0; chunk < job.loop.chunks; ++chunk) run_chunk(job.loop, thread, chunk);
   }

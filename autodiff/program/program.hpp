@@ -98,7 +98,8 @@ class Program {
   Context* make_context() const;
   void give_back(Context* context, bool in_turn) noexcept;
   void run_steps(Context& context);
-  void run_side_by_side(Context& context, const PlannedStep& step);
+  void run_group(Context& context, std::uint32_t number);
+  void share_out(Context& context) const;
   void run_call(Context& context, std::uint32_t number);
   void run_loop(Context& context, std::uint32_t number);
   void rethrow_with_line(const IndexError& e, const Step& step) const;

@@ -54,6 +54,7 @@ class Scheduler {
     look_at_forms();
     find_updates();
     place();
+    if (options_.fuse) put_off_updates();
     collect();
     return std::move(s_);
   }
@@ -280,6 +281,41 @@ class Scheduler {
       const Value& root = g_.value(s_.layouts[v].root);
       if (root.source == Source::state && s_.forms[n].kind != Kind::view) readers_[root.index].push_back(n);
     }
+  }
+
+  // Loops that only update states, nobody waits for. Small ones run in one stage, the last that has any: what
+  // is not worth a thread by itself is worth it together with others. Large ones stay where their operands
+  // are in the cache.
+  void put_off_updates() {
+    const std::size_t count = g_.size();
+    std::vector<std::uint32_t> writer(g_.states().size(), none);
+    std::vector<bool> updates(count, false), needed(count, false);  // by set
+    std::vector<std::int64_t> work(count, 0);
+    for (std::uint32_t n = 0; n < count; ++n) {
+      if (update_of_[n] == none) continue;
+      writer[update_of_[n]] = n;
+      updates[find(n)] = true;
+    }
+    for (std::uint32_t n = 0; n < count; ++n) {
+      const Form& form = s_.forms[n];
+      if (form.kind == Kind::view) continue;
+      const std::uint32_t set = find(n);
+      work[set] += form.elements;
+      if (form.kind == Kind::call || form.kind == Kind::sums_rows) needed[set] = true;
+      for (const ValueId v : g_.inputs(g_[n])) {
+        const Value& root = g_.value(s_.layouts[v].root);
+        if (root.source == Source::instruction && find(root.index) != set) needed[find(root.index)] = true;
+        // It has to read the old value before another set writes over that.
+        if (root.source == Source::state && writer[root.index] != none && find(writer[root.index]) != set)
+          needed[set] = true;
+      }
+    }
+    const auto only_updates = [&](std::uint32_t n) { return updates[find(n)] && !needed[find(n)]; };
+    std::uint32_t last = 0;
+    for (std::uint32_t n = 0; n < count; ++n)
+      if (only_updates(n)) last = std::max(last, stage_[n]);
+    for (std::uint32_t n = 0; n < count; ++n)
+      if (only_updates(n) && work[find(n)] < parallel_work) stage_[n] = last;
   }
 
   static bool is_structured(const Instruction& i, const Form& form, const Step& step) {

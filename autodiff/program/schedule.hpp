@@ -14,6 +14,9 @@ struct Layout {
   Strides strides_of(const Shape& shape) const { return contiguous ? contiguous_strides(shape) : *strides; }
 };
 
+/// Elements times operations of a loop that are worth a second thread.
+inline constexpr std::int64_t parallel_work = 1 << 17;
+
 /// How an operand of a loop moves over the rows and columns of its domain.
 enum class Moves : std::uint8_t { full, scalar, row, column };
 

@@ -54,6 +54,9 @@ void count(const Graph& graph, const Schedule& schedule, const Plan& plan, Progr
   counts.steps = schedule.steps.size();
   counts.loops = 0;
   for (const Step& step : schedule.steps) counts.loops += step.loop;
+  counts.groups = plan.groups.size();
+  counts.steps_grouped = 0;
+  for (const Group& group : plan.groups) counts.steps_grouped += group.last_step - group.first_step + 1;
   counts.flops = 0;
   for (const Instruction& i : graph.instructions()) counts.flops += flops(graph, i);
   counts.bytes_moved = bytes_moved(graph, schedule);
@@ -92,11 +95,15 @@ std::string to_string(const ProgramStatistics& s) {
     if (pass.after != pass.before)
       passes += fmt::format("{}{} {:+}", passes.empty() ? "" : ", ", pass.name,
                             static_cast<std::int64_t>(pass.after) - static_cast<std::int64_t>(pass.before));
+  std::string groups;
+  if (s.groups != 0)
+    groups = fmt::format("; {} steps in {} group{} side by side", s.steps_grouped, s.groups,
+                         s.groups == 1 ? "" : "s");
   return fmt::format(
       "{} operators recorded, {} after the passes ({})\n"
-      "{} steps a run ({} loops): {}, {} moved\n"
+      "{} steps a run ({} loops{}): {}, {} moved\n"
       "peak memory {}: {} of intermediate values, {} of tiles, {} of results, {} of states",
-      s.recorded, s.instructions, passes.empty() ? "no change" : passes, s.steps, s.loops,
+      s.recorded, s.instructions, passes.empty() ? "no change" : passes, s.steps, s.loops, groups,
       with_unit(static_cast<double>(s.flops), "flop"), with_unit(static_cast<double>(s.bytes_moved), "B"),
       bytes_text(s.peak_bytes()), bytes_text(s.arena_bytes), bytes_text(s.frame_bytes),
       bytes_text(s.result_bytes), bytes_text(s.new_state_bytes));

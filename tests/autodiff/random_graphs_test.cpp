@@ -66,6 +66,7 @@ TEST_CASE("eager code, the replayed program, and the program with each pass off 
     Engine engine(seed);
     const Recipe r = random_recipe(engine);
     const DType dtype = seed % 4 == 0 ? DType::float32 : DType::float64;
+    const SideBySide threads(seed % 2 == 0 ? 1 : 3);
     const std::string problem = disagreement(r, dtype, seed);
     if (problem.empty()) continue;
     ++failed;

@@ -180,12 +180,6 @@ std::string describe_program(const Program& p) {
   return text;
 }
 
-struct Threads {
-  int before = num_threads();
-  explicit Threads(int count) { set_num_threads(count); }
-  ~Threads() { set_num_threads(before); }
-};
-
 }  // namespace
 
 TEST_SUITE_BEGIN("random programs with states");
@@ -198,7 +192,7 @@ TEST_CASE("replayed programs leave the states that eager code leaves, and what i
     Program p = random_program(engine);
     const CaptureOptions options = random_options(engine);
     const DType dtype = seed % 3 == 0 ? DType::float64 : DType::float32;
-    const Threads threads(seed % 2 == 0 ? 1 : 3);
+    const SideBySide threads(seed % 2 == 0 ? 1 : 3);
     const auto problem = [&](const Program& q) { return disagreement(q, options, dtype, seed); };
     if (problem(p).empty()) continue;
     ++failed;

@@ -11,7 +11,9 @@
 
 #include "autodiff/autodiff.hpp"
 #include "autodiff/kernels/workers.hpp"
+#include "autodiff/program/groups.hpp"
 #include "autodiff/program/program.hpp"
+#include "autodiff/program/program_file.hpp"
 #include "autodiff/program/trace.hpp"
 
 using namespace wengert;
@@ -119,20 +121,21 @@ TEST_CASE(
     const auto overlap = [&](std::uint32_t one, std::uint32_t other) {
       const program::Buffer &a = plan.buffers[one], &b = plan.buffers[other];
       if (a.home != program::Home::arena || b.home != program::Home::arena) return one == other;
-      const std::int64_t bytes = size * size * 4;
-      return a.offset < b.offset + bytes && b.offset < a.offset + bytes;
+      const auto end = [](const program::Buffer& x) { return x.offset + static_cast<std::int64_t>(x.bytes); };
+      return a.offset < end(b) && b.offset < end(a);
     };
     std::size_t together = 0;
-    for (const program::PlannedStep& step : plan.steps) {
-      if (step.kind != program::PlannedStep::Kind::side_by_side) continue;
-      together += step.end - step.index;
-      for (std::uint32_t i = step.index; i < step.end; ++i)
-        for (std::uint32_t k = step.index; k < step.end; ++k) {
-          if (i == k) continue;
-          const RowOp &writer = plan.flat[i].op, &other = plan.flat[k].op;
-          for (const std::uint32_t used : {other.out, other.in[0], other.in[1]})
-            CHECK_FALSE(overlap(writer.out, used));
-        }
+    for (const program::Group& group : plan.groups) {
+      std::vector<std::pair<std::size_t, const RowOp*>> all;  // with the number of their task
+      for (const program::GroupTask& task : group.tasks) {
+        together += task.duration > 5000;
+        for (std::uint32_t i = task.index; i < task.end; ++i) all.emplace_back(together, &plan.flat[i].op);
+      }
+      for (const auto& [task, writer] : all)
+        for (const auto& [other_task, other] : all)
+          if (task != other_task)
+            for (const std::uint32_t used : {other->out, other->in[0], other->in[1]})
+              CHECK_FALSE(overlap(writer->out, used));
     }
     return together;
   };
@@ -151,6 +154,111 @@ TEST_CASE(
     for (const int threads : {2, 3}) {
       const Threads scope(threads);
       for (int time = 0; time < 20; ++time) CHECK((numbers(f(x, w, g)) == expected));
+    }
+  }
+}
+
+TEST_CASE("updates of many parameters are one group, with equal bits on every number of threads") {
+  // Matrices that are worth a thread together, one that is worth several, rows, and a number.
+  const std::vector<Shape> shapes = {{90, 90}, {90}, {80, 100}, {7}, {120, 100}, {60, 90}, {300, 700}, {1}};
+  const auto train = [&](int threads, bool captured, std::size_t& grouped) {
+    const Threads scope(threads);
+    std::vector<State> weights, moments;
+    Tensors gradients;
+    random::Generator g(3);
+    for (const Shape& shape : shapes) {
+      weights.emplace_back(g.normal(shape));
+      moments.emplace_back(zeros(shape));
+      gradients.push_back(g.normal(shape));
+    }
+    const auto update = [&](const Tensor& rate) {
+      Tensors old;
+      for (std::size_t k = 0; k < shapes.size(); ++k) {
+        const Tensor w = weights[k].value(), step = gradients[k] + 0.1 * tanh(w);
+        moments[k].set(0.9 * moments[k].value() + 0.1 * step);
+        weights[k].set(w - rate * moments[k].value() / (1.0 + abs(step)));
+      }
+      return old;
+    };
+    const Tensor rate = tensor(0.1f);
+    if (captured) {
+      auto step = capture(update);
+      for (int time = 0; time < 10; ++time) step(rate);
+      grouped = step.statistics().steps_grouped;
+      CHECK(step.report().find("8 steps in 1 group side by side") != std::string::npos);
+    } else {
+      for (int time = 0; time < 10; ++time) update(rate);
+    }
+    Tensors all;
+    for (const State& w : weights) all.push_back(w.value());
+    return numbers(all);
+  };
+  std::size_t grouped = 0;
+  const auto expected = train(1, true, grouped);
+  CHECK(grouped == shapes.size());
+  CHECK((train(1, false, grouped) == expected));
+  for (const int threads : {2, 3, 7})
+    for (int time = 0; time < 5; ++time) CHECK((train(threads, true, grouped) == expected));
+}
+
+TEST_CASE("loops, sums and calls of one stage run side by side, with equal bits on every number of threads") {
+  const auto f = [](const Tensors& in) {
+    Tensors all;
+    const Tensor y = in[3];
+    for (int k = 0; k < 3; ++k) {
+      const Tensor part = in[static_cast<std::size_t>(k)];
+      all.push_back(tanh(part * double(k)) * exp(-part) + y);
+      all.push_back(sum(part * double(k) * sigmoid(part) * y, 0));
+      all.push_back(contiguous(transpose(part)));
+      all.push_back(max(part, 0));
+      all.push_back(softmax(part * double(k) + y));
+    }
+    return all;
+  };
+  const Tensors in{random::normal({120, 250}), random::normal({110, 250}), random::normal({100, 250}),
+                   random::normal({250})};
+  auto program = capture(f);
+  const auto expected = [&] {
+    const Threads scope(1);
+    return numbers(program(in));
+  }();
+  CHECK((expected == numbers(f(in))));
+  std::size_t calls = 0, loops = 0;
+  for (const auto& kept : program.core().kept())
+    for (const program::Group& group : kept.program->plan().groups)
+      for (const program::GroupTask& task : group.tasks) {
+        calls += task.kind == program::PlannedStep::Kind::call;
+        loops += task.kind == program::PlannedStep::Kind::loop;
+      }
+  CHECK(calls >= 3);
+  CHECK(loops >= 3);
+  for (const int threads : {2, 3, 7}) {
+    const Threads scope(threads);
+    for (int time = 0; time < 20; ++time) CHECK((numbers(program(in)) == expected));
+  }
+}
+
+TEST_CASE("nobody runs beside an update of what he reads") {
+  const Tensor x = random::normal({200, 3000}), y = random::normal({3000});
+  for (const bool reads : {true, false}) {
+    State w(random::normal({3000}));
+    const auto f = [&](const Tensor& large, const Tensor& row) {
+      const Tensor old = w.value(), first = exp(large);
+      w.set(old * 0.5 + row);
+      return first * (reads ? old : row);
+    };
+    auto program = capture(f);
+    const Threads scope(2);
+    const std::int64_t gain = program::least_gain.exchange(-1000000000);
+    program(x, y);
+    program::least_gain.store(gain);
+    for (int time = 0; time < 20; ++time) {
+      const Tensor before = w.value() + 0.0, got = program(x, y);
+      CHECK((numbers({got}) == numbers({exp(x) * (reads ? before : y)})));
+    }
+    for (const auto& kept : program.core().kept()) {
+      CHECK(kept.program->plan().in_place[0]);
+      CHECK(kept.program->plan().groups.empty() == reads);
     }
   }
 }
