@@ -64,6 +64,8 @@ namespace {
 
 /// Operations and bytes of programs that take a few microseconds at most.
 constexpr std::int64_t brief_work = 1 << 15;
+/// Tasks of a group that are not worth the way to another core's cache.
+constexpr std::int64_t short_task_ns = 500;
 
 }  // namespace
 
@@ -284,7 +286,10 @@ void Program::share_out(Context& context) const {
     }
     std::stable_sort(whole.begin(), whole.end(), [](auto* a, auto* b) { return a->duration > b->duration; });
     for (const GroupTask* task : whole) {
-      const auto t = static_cast<std::size_t>(std::min_element(loads.begin(), loads.end()) - loads.begin());
+      // What is short stays with the caller, who needs it next.
+      const auto least = std::min_element(loads.begin(), loads.end());
+      const std::size_t t =
+          task->duration < short_task_ns ? 0 : static_cast<std::size_t>(least - loads.begin());
       parts[t].push_back({task, 0});
       loads[t] += task->duration;
     }
