@@ -6,12 +6,14 @@ namespace wengert::detail {
 namespace {
 
 Kernel elementwise_kernels[4];
-RowKernel chain_kernels[4];
 
-void use(OperatorDefinition& op, const RowKernel (&rows)[4]) {
+void use(OperatorDefinition& op, const ElementwiseKernels& kernels) {
   op.kernel = elementwise_kernels[op.max_inputs <= 3 ? op.max_inputs : 0];
   op.row.elementwise = true;
-  for (int i = 0; i < 4; ++i) op.row.kernel[i] = rows[i];
+  for (int i = 0; i < 4; ++i) {
+    op.row.kernel[i] = kernels.rows[i];
+    op.row.chain[i] = kernels.chains[i];
+  }
 }
 
 }  // namespace
@@ -20,23 +22,12 @@ void set_elementwise_kernels(const Kernel (&by_inputs)[4]) {
   for (int i = 0; i < 4; ++i) elementwise_kernels[i] = by_inputs[i];
 }
 
-void set_elementwise(const char* name, const RowKernel (&rows)[4]) {
-  use(const_cast<OperatorDefinition&>(*find_operator(name)), rows);
+void set_elementwise(const char* name, const ElementwiseKernels& kernels) {
+  use(const_cast<OperatorDefinition&>(*find_operator(name)), kernels);
 }
 
-void set_chain_step(const char* name, unsigned code) {
-  auto& op = const_cast<OperatorDefinition&>(*find_operator(name));
-  for (unsigned i = 0; i < 2 && static_cast<int>(i) < op.max_inputs; ++i)
-    op.row.step[i] = static_cast<std::uint16_t>(code + 2 * i);
-}
-
-void set_chain_kernels(const RowKernel (&rows)[4]) {
-  for (int i = 0; i < 4; ++i) chain_kernels[i] = rows[i];
-}
-
-RowKernel chain_kernel(DType dtype) { return chain_kernels[static_cast<int>(dtype)]; }
-
-OperatorDefinition* register_elementwise(OperatorDefinition op, int arity, bool boolean_result) {
+OperatorDefinition* register_elementwise(OperatorDefinition op, const ElementwiseKernels& kernels, int arity,
+                                         bool boolean_result) {
   op.elementwise = true;
   op.min_inputs = op.max_inputs = arity;
   op.differentiable = !op.derivatives.empty();
@@ -53,7 +44,7 @@ OperatorDefinition* register_elementwise(OperatorDefinition op, int arity, bool 
   }
   op.boolean_result = boolean_result;
   op.infer = infer_elementwise;
-  use(op, op.row.kernel);
+  use(op, kernels);
   return register_operator(std::move(op));
 }
 
@@ -61,8 +52,8 @@ std::string fused_vjp_name(std::string_view op, int input, int arity) {
   return std::string(op) + "_vjp" + (arity > 1 ? std::to_string(input) : "");
 }
 
-void set_fused_vjp(const char* op, int input, int arity, const RowKernel (&rows)[4]) {
-  set_elementwise(fused_vjp_name(op, input, arity).c_str(), rows);
+void set_fused_vjp(const char* op, int input, int arity, const ElementwiseKernels& kernels) {
+  set_elementwise(fused_vjp_name(op, input, arity).c_str(), kernels);
 }
 
 void fail_element_type(const Call& call) { fail_dtypes(call, "does not take this element type"); }
@@ -100,14 +91,14 @@ Samples fused_samples(const OperatorDefinition& parent, std::uint32_t reads) {
 
 }  // namespace
 
-void register_fused_vjp(OperatorDefinition& parent, int input, int flops, const RowKernel (&rows)[4]) {
+void register_fused_vjp(OperatorDefinition& parent, int input, int flops, const ElementwiseKernels& kernels) {
   ElementwiseDerivative& derivative = parent.derivatives[static_cast<std::size_t>(input)];
   const std::uint32_t reads = derivative.reads;
   OperatorDefinition op;
   op.name = fused_vjp_name(parent.name, input, parent.max_inputs);
   op.doc = "cotangent * d" + parent.name + "/dx" + std::to_string(input);
   op.min_inputs = op.max_inputs = 1 + std::popcount(reads);
-  use(op, rows);
+  use(op, kernels);
   op.flops_per_element = flops;
   op.elementwise = true;
   op.differentiable = true;

@@ -12,6 +12,7 @@
 
 #include "autodiff/graph/apply.hpp"
 #include "autodiff/graph/define.hpp"
+#include "autodiff/kernels/chain.hpp"
 #include "autodiff/kernels/elementwise.hpp"
 #include "autodiff/kernels/uses.hpp"
 #include "autodiff/kernels/vec.hpp"
@@ -19,21 +20,23 @@
 namespace wengert {
 
 namespace detail {
+/// What is compiled of an elementwise rule, by element type.
+struct ElementwiseKernels {
+  RowKernel rows[4] = {};
+  const ChainRule* chains[4] = {};
+};
 /// Registers an elementwise operator: broadcasting shape rule, arity, what its derivatives read.
-OperatorDefinition* register_elementwise(OperatorDefinition definition, int arity, bool boolean_result);
+OperatorDefinition* register_elementwise(OperatorDefinition definition, const ElementwiseKernels& kernels,
+                                         int arity, bool boolean_result);
 /// Registers cotangent * f'_i, the operator that the i-th derivative of `op` is computed with.
-void register_fused_vjp(OperatorDefinition& op, int input, int flops, const RowKernel (&rows)[4]);
+void register_fused_vjp(OperatorDefinition& op, int input, int flops, const ElementwiseKernels& kernels);
 /// "tanh_vjp", "divide_vjp1".
 std::string fused_vjp_name(std::string_view op, int input, int arity);
-/// The row kernels of another instruction set.
-void set_elementwise(const char* name, const RowKernel (&rows)[4]);
-void set_fused_vjp(const char* op, int input, int arity, const RowKernel (&rows)[4]);
+/// The kernels of another instruction set.
+void set_elementwise(const char* name, const ElementwiseKernels& kernels);
+void set_fused_vjp(const char* op, int input, int arity, const ElementwiseKernels& kernels);
 /// The kernels that run a row kernel over any shapes: for any number of inputs, and for one, two and three.
 void set_elementwise_kernels(const Kernel (&by_inputs)[4]);
-/// The operator takes part in chains as the rule with this code.
-void set_chain_step(const char* name, unsigned code);
-/// The kernels that run chains, by element type.
-void set_chain_kernels(const RowKernel (&rows)[4]);
 [[noreturn]] void fail_element_type(const Call& call);
 }  // namespace detail
 
@@ -108,25 +111,24 @@ struct ElementOf<kernels::Mask<T, Arch>> {
   using type = bool;
 };
 
-/// The row kernels of F for the element types that it takes: all inputs have one.
-struct RowKernels {
-  RowKernel kernel[4] = {};
-};
 template <class F, class T, std::size_t... I>
 constexpr RowKernel row_kernel(std::index_sequence<I...> all) {
   using R = typename ElementOf<Result<F, kernels::Vec<T, kernels::Scalar>, all.size()>>::type;
   return kernels::map_rows<F, R, Repeat<T, I>...>;
 }
+/// The row kernels of F for the element types that it takes, all inputs having one, and its steps of chains.
 template <class F, Types types, int n>
-constexpr RowKernels row_kernels() {
+constexpr detail::ElementwiseKernels compiled() {
   constexpr auto all = std::make_index_sequence<n>{};
-  RowKernels rows;
-  if constexpr (types >= Types::any) rows.kernel[static_cast<int>(DType::bool_)] = row_kernel<F, bool>(all);
+  detail::ElementwiseKernels kernels;
+  if constexpr (types >= Types::any) kernels.rows[static_cast<int>(DType::bool_)] = row_kernel<F, bool>(all);
   if constexpr (types >= Types::numeric)
-    rows.kernel[static_cast<int>(DType::int64)] = row_kernel<F, std::int64_t>(all);
-  rows.kernel[static_cast<int>(DType::float32)] = row_kernel<F, float>(all);
-  rows.kernel[static_cast<int>(DType::float64)] = row_kernel<F, double>(all);
-  return rows;
+    kernels.rows[static_cast<int>(DType::int64)] = row_kernel<F, std::int64_t>(all);
+  kernels.rows[static_cast<int>(DType::float32)] = row_kernel<F, float>(all);
+  kernels.rows[static_cast<int>(DType::float64)] = row_kernel<F, double>(all);
+  kernels.chains[static_cast<int>(DType::float32)] = kernels::chain_rule<F, float, n>();
+  kernels.chains[static_cast<int>(DType::float64)] = kernels::chain_rule<F, double, n>();
+  return kernels;
 }
 
 /// Which arguments a derivative rule reads.
@@ -153,6 +155,12 @@ constexpr bool is_argument(std::index_sequence<I...>) {
   return F{}(kernels::Uses(1u << I, nullptr)...).plain;
 }
 
+/// 0 stays 0 whatever the derivative is: the branch that where() did not choose may be infinite or NaN.
+template <class V>
+WENGERT_INLINE constexpr auto vjp_product(V cotangent, V derivative) {
+  return where(cotangent == 0.0, zeros_like(cotangent), cotangent * derivative);
+}
+
 /// cotangent * F(...), where F's arguments are those that it reads; the others are filled in with anything.
 template <class F, int n>
 struct Fused {
@@ -160,22 +168,31 @@ struct Fused {
   static constexpr int inputs = 1 + std::popcount(mask);
 
   template <class V, class... Read>
-  WENGERT_INLINE auto operator()(V cotangent, Read... read) const {
+  WENGERT_INLINE constexpr auto operator()(V cotangent, Read... read) const {
     return apply(cotangent, std::tuple<Read...>(read...), std::make_index_sequence<n>{});
   }
 
  private:
   template <class V, class Values, std::size_t... I>
-  WENGERT_INLINE static auto apply(V cotangent, const Values& values, std::index_sequence<I...>) {
-    // 0 stays 0 whatever the derivative is: the branch that where() did not choose may be infinite or NaN.
-    return where(cotangent == 0.0, zeros_like(cotangent), cotangent * F{}(pick<I>(cotangent, values)...));
+  WENGERT_INLINE static constexpr auto apply(V cotangent, const Values& values, std::index_sequence<I...>) {
+    return vjp_product<V>(cotangent, F{}(pick<I>(cotangent, values)...));
   }
   template <std::size_t i, class V, class Values>
-  WENGERT_INLINE static auto pick(V cotangent, const Values& values) {
+  WENGERT_INLINE static constexpr auto pick(V cotangent, const Values& values) {
     if constexpr ((mask >> i & 1) != 0)
       return std::get<std::popcount(mask & ((1u << i) - 1))>(values);
     else
       return cotangent;
+  }
+};
+
+/// Fused, where F returns one of its arguments as it is: one piece of code for all of them.
+struct FusedArgument {
+  static constexpr int inputs = 2;
+
+  template <class V>
+  WENGERT_INLINE constexpr auto operator()(V cotangent, V argument) const {
+    return vjp_product(cotangent, argument);
   }
 };
 
@@ -186,7 +203,7 @@ struct Forward {
   int arity = 0;
   bool boolean_result = false;
   int flops = 0;  ///< for one element
-  rules::RowKernels rows = {};
+  detail::ElementwiseKernels kernels = {};
   Rule<std::function<double(const double*)>> reference = {};
 
   Forward() = default;
@@ -203,7 +220,7 @@ struct Forward {
         typename rules::ElementOf<rules::Result<F, kernels::Vec<double, kernels::Scalar>, n>>::type, bool>;
     constexpr int operations = rules::operations<F>(std::make_index_sequence<n>{});
     flops = operations;
-    rows = rules::row_kernels<F, types, n>();
+    kernels = rules::compiled<F, types, n>();
     if constexpr (!is_variant)
       reference = [](const double* in) { return evaluate<F>(in, std::make_index_sequence<n>{}); };
   }
@@ -222,9 +239,9 @@ struct Derivative {
   int arity = 0;
   std::uint32_t reads = 0;
   double constant = 0;
-  int flops = 0;                ///< of cotangent * f'_i, for one element
-  bool identity = false;        ///< the one value that it reads, as it is
-  rules::RowKernels rows = {};  ///< none where it is constant
+  int flops = 0;                            ///< of cotangent * f'_i, for one element
+  bool identity = false;                    ///< the one value that it reads, as it is
+  detail::ElementwiseKernels kernels = {};  ///< none where it is constant
   Rule<std::function<Tensor(std::span<const Tensor>)>> rule = {};
 
   Derivative() = default;
@@ -243,7 +260,8 @@ struct Derivative {
       constexpr int operations = rules::operations<F>(all);
       flops = operations + 1;
       identity = rules::is_argument<F>(all);
-      rows = rules::row_kernels<rules::Fused<F, n>, Types::floating, rules::Fused<F, n>::inputs>();
+      using Fused = std::conditional_t<rules::is_argument<F>(all), rules::FusedArgument, rules::Fused<F, n>>;
+      kernels = rules::compiled<Fused, Types::floating, Fused::inputs>();
       if constexpr (!is_variant)
         rule = [](std::span<const Tensor> in) { return evaluate<F>(in, std::make_index_sequence<n>{}); };
     }
@@ -281,19 +299,18 @@ inline const OperatorDefinition* define_elementwise(const ElementwiseSpec& spec)
   const Derivative* derivatives = single ? &spec.derivative : spec.derivatives.begin();
   const int count = single ? 1 : static_cast<int>(spec.derivatives.size());
   const auto fused = [&](int i) {
-    return derivatives[i].rows.kernel[static_cast<int>(DType::float32)] != nullptr;
+    return derivatives[i].kernels.rows[static_cast<int>(DType::float32)] != nullptr;
   };
 #ifdef WENGERT_VARIANT
-  detail::set_elementwise(spec.name, spec.forward.rows.kernel);
+  detail::set_elementwise(spec.name, spec.forward.kernels);
   for (int i = 0; i < count; ++i)
-    if (fused(i)) detail::set_fused_vjp(spec.name, i, spec.forward.arity, derivatives[i].rows.kernel);
+    if (fused(i)) detail::set_fused_vjp(spec.name, i, spec.forward.arity, derivatives[i].kernels);
   return nullptr;
 #else
   OperatorDefinition op;
   op.name = spec.name;
   op.doc = spec.doc;
   op.contract = spec.contract;
-  for (int i = 0; i < 4; ++i) op.row.kernel[i] = spec.forward.rows.kernel[i];
   op.scalar_reference = spec.forward.reference;
   op.flops_per_element = spec.forward.flops;
   op.rewrite = spec.rewrite;
@@ -303,11 +320,10 @@ inline const OperatorDefinition* define_elementwise(const ElementwiseSpec& spec)
   for (int i = 0; i < count; ++i)
     op.derivatives.push_back({derivatives[i].rule, derivatives[i].reads, derivatives[i].constant,
                               derivatives[i].identity, nullptr});
-  OperatorDefinition* registered =
-      detail::register_elementwise(std::move(op), spec.forward.arity, spec.forward.boolean_result);
+  OperatorDefinition* registered = detail::register_elementwise(
+      std::move(op), spec.forward.kernels, spec.forward.arity, spec.forward.boolean_result);
   for (int i = 0; i < count; ++i)
-    if (fused(i))
-      detail::register_fused_vjp(*registered, i, derivatives[i].flops, derivatives[i].rows.kernel);
+    if (fused(i)) detail::register_fused_vjp(*registered, i, derivatives[i].flops, derivatives[i].kernels);
   return registered;
 #endif
 }

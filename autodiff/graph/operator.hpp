@@ -193,8 +193,6 @@ std::vector<const OperatorDefinition*> operators();
 const OperatorDefinition* find_operator(std::string_view name);
 
 namespace detail {
-/// The row kernel of chains (kernels/chain.hpp) of that element type, or null.
-RowKernel chain_kernel(DType dtype);
 /// Puts a definition into the table, for good. Throws ValueError when the name is taken or a rule that it
 /// needs is missing: an operator that can't be differentiated has to say so.
 OperatorDefinition* register_operator(OperatorDefinition definition);

@@ -50,6 +50,9 @@ class Rewriting {
   virtual bool read_by(const OperatorDefinition& op) const = 0;
   virtual bool input_read_by(int i, const OperatorDefinition& op) const = 0;
 
+  /// From here on a call of that operator, which takes one input and no attributes, counts as computed where
+  /// the input is v: it has this result.
+  virtual void state(const OperatorDefinition& op, Value v, Value result) = 0;
   /// The result of that call if the program computes it already, or none.
   virtual Value find(const OperatorDefinition& op, std::initializer_list<Value> inputs,
                      const void* attributes = nullptr) const = 0;

@@ -5,135 +5,254 @@
 /// cheap operator is bound by its loads and its store, and on a single register by the way through memory to
 /// the next one; here only the last result is stored.
 ///
-///     chain_rows<T, F...>        the RowKernel of all chains of the rules F, elements of type T
+///     chain_rule<F, T, n>()      how the rule F of n operands takes part, elements of type T
 ///
-/// `attributes` of its RowOp points to the steps (chain_codes.hpp); the chain begins with the operand in[0].
+/// Every rule is compiled where it is written, to steps: functions that get the group in registers, as
+/// arguments, apply the rule, and end by jumping to the next step with what they have come to. `attributes`
+/// of a chain's RowOp points to its steps (ChainStep, row.hpp), of which the last one stores the result; the
+/// chain begins with the operand in[0].
 ///
-/// The rules are those of the row kernels, and a step ends in a jump that depends on the next one's code, so
-/// no two of them are joined into a fused multiply-add: results have the same bits.
+/// No two rules meet in one function, so nothing is joined into a fused multiply-add that row kernels don't
+/// join: results have the same bits. Where the compiler makes calls of the jumps (without optimisation,
+/// with sanitizers) a chain needs a stack frame a step; that is why chains have an end
+/// (ChainRunner::most_steps).
 
-#include "autodiff/kernels/chain_codes.hpp"
 #include "autodiff/kernels/elementwise.hpp"
+
+#if defined(__clang__) && __has_cpp_attribute(clang::musttail)
+#define WENGERT_JUMP [[clang::musttail]] return
+#else
+#define WENGERT_JUMP return
+#endif
 
 namespace wengert::kernels {
 inline namespace WENGERT_ISA {
-namespace chain {
 
-/// Registers that stay in registers: every index is a constant.
-template <class T, int G>
-struct Group {
-  Vec<T, Simd> v[G];
+#if WENGERT_SIMD
+namespace chain {
+#ifdef WENGERT_SANITIZED  // checks in every lane of every step: minutes to compile, 16 KB of the stack
+inline constexpr int largest_group = 2, most_steps = 16;
+#define WENGERT_STEP
+#else
+inline constexpr int largest_group = 8, most_steps = 512;
+#define WENGERT_STEP [[gnu::flatten]]  // g++ leaves rules out of line that are used eight times
+#endif
+template <int G>
+using Indices = std::make_integer_sequence<int, G>;
+
+/// The bare register, which calling conventions pass in a register. One for each i.
+template <class T, int i>
+struct Lane {
+  using type = typename Vec<T, Simd>::Register;
 };
 
-template <class T, int G, int... I>
-WENGERT_INLINE void fill(Group<T, G>& x, const std::byte* p, bool repeated,
-                         std::integer_sequence<int, I...>) {
-  if (repeated) {
-    const Vec<T, Simd> one = elementwise::splat<T, T>(p);
-    ((x.v[I] = one), ...);
-  } else {
-    ((x.v[I] = elementwise::load<T, T>(p, I * Vec<T, Simd>::width)), ...);
+template <class T, class Registers>
+struct FunctionOn;
+template <class T, int... I>
+struct FunctionOn<T, std::integer_sequence<int, I...>> {
+  using type = void (*)(typename Lane<T, I>::type... x, std::byte* const* slots, std::int64_t at,
+                        const ChainStep* step);
+};
+/// A step on G registers, from byte `at` of each operand on.
+template <class T, int G>
+using Function = typename FunctionOn<T, Indices<G>>::type;
+
+/// A step on groups of every size.
+template <class T>
+struct Functions {
+  Function<T, 1> one = nullptr;
+  Function<T, 2> two = nullptr;
+  Function<T, 4> four = nullptr;
+  Function<T, 8> eight = nullptr;
+
+  template <int G>
+  WENGERT_INLINE Function<T, G> on() const {
+    if constexpr (G == 1) return one;
+    if constexpr (G == 2) return two;
+    if constexpr (G == 4) return four;
+    if constexpr (G == 8) return eight;
   }
+};
+template <template <class> class Step, class T>
+constexpr Functions<T> functions_of() {
+  Functions<T> f{Step<Indices<1>>::run, Step<Indices<2>>::run};
+  if constexpr (largest_group == 8) {
+    f.four = Step<Indices<4>>::run;
+    f.eight = Step<Indices<8>>::run;
+  }
+  return f;
 }
 
-template <class T, int G, int... I>
-WENGERT_INLINE void store(const Group<T, G>& x, std::byte* p, std::integer_sequence<int, I...>) {
-  (elementwise::store<T, T>(x.v[I], p, I * Vec<T, Simd>::width), ...);
+template <class T, int G>
+WENGERT_INLINE Function<T, G> function(const ChainStep* step) {
+  return static_cast<const Functions<T>*>(step->functions)->template on<G>();
 }
 
-/// x = f(x, y), or f(y, x).
-template <unsigned code, class F, class V>
-WENGERT_INLINE V with(V x, V y) {
-  if constexpr ((code - 2) / 2 % 2 == 0)
-    return F{}(x, y);
-  else
-    return F{}(y, x);
-}
+// ------------------------------------------------------------------------------------------------ rules
 
-template <unsigned code, class F, class T, int G, int... I>
-WENGERT_INLINE void apply(Group<T, G>& x, const std::byte* operand, std::int64_t at,
-                          std::integer_sequence<int, I...>) {
+/// The operand that is not handed on.
+template <class T, bool repeated>
+struct Other {
   using V = Vec<T, Simd>;
-  if constexpr (!std::is_invocable_v<F, V, V>) {
-    if constexpr ((code - 2) % 4 == 0)
-      ((x.v[I] = F{}(x.v[I])), ...);
+  const std::byte* p;
+  V one = {};
+
+  WENGERT_INLINE Other(std::byte* const* slots, std::int64_t at, const ChainStep* step)
+      : p(slots[step->slot]) {
+    if constexpr (repeated)
+      one = elementwise::splat<T, T>(p);
     else
-      __builtin_unreachable();
-  } else if constexpr (code % 2 == 0) {
-    operand += at;
-    ((x.v[I] = with<code, F>(x.v[I], elementwise::load<T, T>(operand, I * V::width))), ...);
-  } else {
-    const V one = elementwise::splat<T, T>(operand);
-    ((x.v[I] = with<code, F>(x.v[I], one)), ...);
+      p += at;
   }
-}
-
-template <unsigned code, class T, class... F>
-using Rule = std::tuple_element_t<(code - 2) / 4, std::tuple<F...>>;
-
-// Every step ends with a jump of its own, whose target a processor learns; with one jump for all of them,
-// which is what compilers make of a switch, a chain of products and sums takes up to three times as long.
-// clang-format off
-#define WENGERT_STEPS(X)                                                                          \
-  X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15) X(16) X(17)         \
-  X(18) X(19) X(20) X(21) X(22) X(23) X(24) X(25) X(26) X(27) X(28) X(29) X(30) X(31) X(32) X(33) \
-  X(34) X(35) X(36) X(37) X(38) X(39) X(40) X(41) X(42) X(43) X(44) X(45) X(46) X(47) X(48) X(49) \
-  X(50) X(51) X(52) X(53) X(54) X(55) X(56) X(57) X(58) X(59) X(60) X(61) X(62) X(63) X(64) X(65)
-// clang-format on
-#define WENGERT_LABEL(n) , &&step_##n
-#define WENGERT_STEP(n)                                                     \
-  step_##n : if constexpr (n < 2 + 4 * sizeof...(F))                        \
-                 apply<n, Rule<n, T, F...>>(x, slots[step->slot], at, all); \
-  ++step;                                                                   \
-  goto* labels[step->code];
-
-/// `count` groups of G registers, from byte `at` of each operand on.
-template <int G, class T, class... F>
-[[gnu::noinline]] void groups(std::byte* const* slots, const RowOp& op, std::int64_t at, std::int64_t count) {
-  static_assert(sizeof...(F) <= 16);
-  static const void* const labels[] = {&&end, &&store WENGERT_STEPS(WENGERT_LABEL)};
-  constexpr auto all = std::make_integer_sequence<int, G>{};
-  constexpr auto bytes = static_cast<std::int64_t>(sizeof(Vec<T, Simd>));
-  const bool repeated = (op.repeated & 1) != 0;
-  for (const std::int64_t stop = at + count * G * bytes; at < stop; at += G * bytes) {
-    Group<T, G> x;
-    fill(x, slots[op.in[0]] + (repeated ? 0 : at), repeated, all);
-    auto* step = static_cast<const ChainStep*>(op.attributes);
-    goto* labels[step->code];
-  store:
-    chain::store(x, slots[step->slot] + at, all);
-    ++step;
-    goto* labels[step->code];
-    WENGERT_STEPS(WENGERT_STEP)
-  end:
-    chain::store(x, slots[op.out] + at, all);
+  WENGERT_INLINE typename V::Register operator[](int i) const {
+    if constexpr (repeated)
+      return one.v.data;
+    else
+      return elementwise::load<T, T>(p, i * V::width).v.data;
   }
-}
-#undef WENGERT_STEP
-#undef WENGERT_LABEL
-#undef WENGERT_STEPS
+};
 
-#ifdef WENGERT_SANITIZED  // checks in every lane of every step take minutes to compile
-inline constexpr int largest_group = 2;
-#else
-inline constexpr int largest_group = 8;
+/// F on one register of each operand.
+template <class F, class T, class Operands>
+struct OneRegister;
+template <class F, class T, int... K>
+struct OneRegister<F, T, std::integer_sequence<int, K...>> {
+  using V = Vec<T, Simd>;
+
+  /// An elementary function: long code.
+  static constexpr bool is_long = F{}((static_cast<void>(K), Uses(1u))...).elementary;
+
+  WENGERT_INLINE static typename V::Register apply(typename Lane<T, K>::type... x) {
+    typename V::Register result = F{}(V(x)...).v.data;
+    // Complete before the next register's turn comes: g++ would first compare all eight, say, and run out of
+    // mask registers.
+#if defined(__x86_64__) && !defined(__clang__)
+    asm("" : "+v"(result));
 #endif
+    return result;
+  }
+};
+
+template <class F, class T, int n, int handed_on, bool repeated>
+struct RuleStep {
+  template <class Registers>
+  struct On;
+  template <int... I>
+  struct On<std::integer_sequence<int, I...>> {
+    using Rule = OneRegister<F, T, Indices<n>>;
+    WENGERT_STEP static void run(typename Lane<T, I>::type... x, std::byte* const* slots, std::int64_t at,
+                                 const ChainStep* step) {
+      const auto next = function<T, sizeof...(I)>(step + 1);
+      if constexpr (n == 1) {
+        WENGERT_JUMP next(Rule::apply(x)..., slots, at, step + 1);
+      } else {
+        const Other<T, repeated> y(slots, at, step);
+        if constexpr (handed_on == 0)
+          WENGERT_JUMP next(Rule::apply(x, y[I])..., slots, at, step + 1);
+        else
+          WENGERT_JUMP next(Rule::apply(y[I], x)..., slots, at, step + 1);
+      }
+    }
+  };
+  static constexpr Functions<T> functions = functions_of<On, T>();
+};
+
+// ------------------------------------------------------------------------------------------------ chains
+
+template <class T, bool last>
+struct StoreStep {
+  template <class Registers>
+  struct On;
+  template <int... I>
+  struct On<std::integer_sequence<int, I...>> {
+    using V = Vec<T, Simd>;
+    static void run(typename Lane<T, I>::type... x, std::byte* const* slots, std::int64_t at,
+                    const ChainStep* step) {
+      std::byte* const out = slots[step->slot] + at;
+      (elementwise::store<T, T>(V(x), out, I * V::width), ...);
+      if constexpr (!last) WENGERT_JUMP function<T, sizeof...(I)>(step + 1)(x..., slots, at, step + 1);
+    }
+  };
+  static constexpr Functions<T> functions = functions_of<On, T>();
+};
+
+/// `count` groups, from byte `at` on.
+template <class T, int... I>
+void groups(std::byte* const* slots, const RowOp& op, std::int64_t at, std::int64_t count,
+            std::integer_sequence<int, I...>) {
+  using V = Vec<T, Simd>;
+  constexpr std::int64_t group = sizeof...(I) * sizeof(V);
+  const auto* const step = static_cast<const ChainStep*>(op.attributes);
+  const auto first = function<T, sizeof...(I)>(step);
+  const std::byte* const p = slots[op.in[0]];
+  const std::int64_t stop = at + count * group;
+  if ((op.repeated & 1) != 0) {
+    for (; at < stop; at += group)
+      first((static_cast<void>(I), elementwise::splat<T, T>(p).v.data)..., slots, at, step);
+  } else {
+    for (; at < stop; at += group)
+      first(elementwise::load<T, T>(p + at, I * V::width).v.data..., slots, at, step);
+  }
+}
 
 /// `registers` of them, in groups of G, the rest in smaller ones.
-template <int G, class T, class... F>
+template <int G, class T>
 WENGERT_INLINE void parts(std::byte* const* slots, const RowOp& op, std::int64_t at, std::int64_t registers) {
   const std::int64_t count = registers / G;
-  if (count != 0) groups<G, T, F...>(slots, op, at, count);
+  if (count != 0) groups<T>(slots, op, at, count, Indices<G>{});
   if constexpr (G > 1)
-    parts<G / 2, T, F...>(slots, op, at + count * G * std::int64_t{sizeof(Vec<T, Simd>)}, registers % G);
+    parts<G / 2, T>(slots, op, at + count * G * std::int64_t{sizeof(Vec<T, Simd>)}, registers % G);
 }
 
-}  // namespace chain
-
-template <class T, class... F>
-void chain_rows(std::byte* const* slots, const RowOp& op, std::int64_t, std::int64_t n) {
+template <class T>
+void rows(std::byte* const* slots, const RowOp& op, std::int64_t, std::int64_t n) {
   constexpr int width = Vec<T, Simd>::width;
-  chain::parts<chain::largest_group, T, F...>(slots, op, 0, (n + width - 1) / width);
+  parts<largest_group, T>(slots, op, 0, (n + width - 1) / width);
+}
+
+template <class T>
+inline constexpr ChainRunner runner = {rows<T>, &StoreStep<T, false>::functions,
+                                       &StoreStep<T, true>::functions,
+                                       largest_group* static_cast<int>(sizeof(Vec<T, Simd>)), most_steps};
+
+template <class F, class T, int n>
+struct Compiled {
+  template <int handed_on, bool repeated>
+  static constexpr const void* step = &RuleStep<F, T, n, handed_on, repeated>::functions;
+
+  static constexpr ChainRule rule() {
+    ChainRule r;
+    r.runner = &runner<T>;
+    r.functions[0][0] = step<0, false>;
+    if constexpr (n == 2) {
+      r.functions[0][1] = step<0, true>;
+      r.functions[1][0] = step<1, false>;
+      r.functions[1][1] = step<1, true>;
+    }
+    return r;
+  }
+  static constexpr ChainRule value = rule();
+};
+
+}  // namespace chain
+#endif
+
+/// How a rule of n operands takes part in chains of elements of type T; null when it does not: when there are
+/// no registers of them, it takes more than two operands or results in something else, or nothing is
+/// optimised here and a step's frame would be large.
+template <class F, class T, int n>
+constexpr const ChainRule* chain_rule() {
+#if WENGERT_SIMD && defined(__OPTIMIZE__)
+  using V = Vec<T, Simd>;
+  if constexpr (n == 1) {
+    if constexpr (std::is_same_v<std::invoke_result_t<F, V>, V>) return &chain::Compiled<F, T, n>::value;
+  } else if constexpr (n == 2) {
+    if constexpr (std::is_same_v<std::invoke_result_t<F, V, V>, V>)
+      if constexpr (!chain::OneRegister<F, T, chain::Indices<n>>::is_long)
+        return &chain::Compiled<F, T, n>::value;
+  }
+#endif
+  return nullptr;
 }
 
 }  // namespace WENGERT_ISA

@@ -32,11 +32,25 @@ struct RowOp {
   std::uint32_t repeated = 0;  ///< elementwise: bit i, input i is a single element used for all
 };
 
-/// One operator of a chain that hands its result on in registers (chain.hpp).
+/// One operator of a chain that hands its result on in registers (chain.hpp), or a store, or the end.
 struct ChainStep {
-  std::uint32_t code =
-      0;  ///< RowRule::step of the input that is handed on, one more where `slot` is repeated
-  std::uint32_t slot = 0;  ///< the other operand, when there is one
+  const void* functions = nullptr;  ///< chain::Functions of the element type
+  std::uint32_t slot = 0;           ///< the other operand, when there is one, or the result
+};
+
+/// What runs chains of an element type, on registers of one size.
+struct ChainRunner {
+  RowKernel kernel = nullptr;
+  const void* store = nullptr;  ///< ChainStep::functions of what writes to `slot` and goes on
+  const void* end = nullptr;    ///< ... and ends the chain
+  int group_bytes = 0;  ///< of the registers that are handed on at most; equal in all steps of a chain
+  int most_steps = 0;   ///< of a chain: a store and a load that often cost nothing
+};
+
+/// How an elementwise operator takes part in chains.
+struct ChainRule {
+  const void* functions[2][2] = {};  ///< [the input that is handed on][the other one is repeated]
+  const ChainRunner* runner = nullptr;
 };
 
 /// What an elementwise row kernel gets with more than one row, each at a distance of its own.
@@ -57,8 +71,8 @@ struct RowRule {
   /// out[i] = f(in0[i], ...): called with rows = 1 and cols elements, at least one, or with a
   /// PitchedRowOp; inputs are full or `repeated`.
   bool elementwise = false;
-  /// Elementwise: the code as a step of a chain that works on input 0, or 1; 0: it does not take part.
-  std::uint16_t step[2] = {};
+  /// Elementwise, by element type: null where it does not take part.
+  const ChainRule* chain[4] = {};
   /// Not elementwise: whether this call works on whole rows, all leading axes of the data counted as rows and
   /// the last one as columns.
   bool (*fits)(const Call&) = nullptr;

@@ -19,9 +19,10 @@ concept Integer = Number<N> && std::is_integral_v<N>;
 /// it also counts the arithmetic that is done with it: + - * /, maximum, minimum and elementary functions,
 /// one each; comparisons, choices and changes of sign are none.
 struct Uses {
-  unsigned mask = 0;       ///< bit i: argument i
-  int* counter = nullptr;  ///< not owned
-  bool plain = false;      ///< an argument as it was given
+  unsigned mask = 0;        ///< bit i: argument i
+  int* counter = nullptr;   ///< not owned
+  bool plain = false;       ///< an argument as it was given
+  bool elementary = false;  ///< made with an elementary function, which is long code
 
   constexpr Uses() = default;
   /// Written out, Uses{3}: arguments 0 and 1.
@@ -38,6 +39,8 @@ struct Uses {
   friend constexpr Uses name(Uses a, Uses b) { return joined(a, b, operations); }
 #define WENGERT_USES_UNARY(name) \
   friend constexpr Uses name(Uses a) { return joined(a, a, 1); }
+#define WENGERT_USES_ELEMENTARY(name) \
+  friend constexpr Uses name(Uses a) { return long_code(joined(a, a, 1)); }
 
   WENGERT_USES_BINARY(operator+, 1)
   WENGERT_USES_BINARY(operator-, 1)
@@ -51,24 +54,25 @@ struct Uses {
   WENGERT_USES_BINARY(operator!=, 0)
   WENGERT_USES_BINARY(operator&, 0)
   WENGERT_USES_BINARY(operator|, 0)
-  WENGERT_USES_BINARY(pow, 1)
   WENGERT_USES_BINARY(maximum, 1)
   WENGERT_USES_BINARY(minimum, 1)
-  WENGERT_USES_UNARY(exp)
-  WENGERT_USES_UNARY(expm1)
-  WENGERT_USES_UNARY(log)
-  WENGERT_USES_UNARY(log1p)
   WENGERT_USES_UNARY(sqrt)
   WENGERT_USES_UNARY(square)
-  WENGERT_USES_UNARY(sin)
-  WENGERT_USES_UNARY(cos)
-  WENGERT_USES_UNARY(tanh)
-  WENGERT_USES_UNARY(sigmoid)
-  WENGERT_USES_UNARY(softplus)
   WENGERT_USES_UNARY(reciprocal)
+  WENGERT_USES_ELEMENTARY(exp)
+  WENGERT_USES_ELEMENTARY(expm1)
+  WENGERT_USES_ELEMENTARY(log)
+  WENGERT_USES_ELEMENTARY(log1p)
+  WENGERT_USES_ELEMENTARY(sin)
+  WENGERT_USES_ELEMENTARY(cos)
+  WENGERT_USES_ELEMENTARY(tanh)
+  WENGERT_USES_ELEMENTARY(sigmoid)
+  WENGERT_USES_ELEMENTARY(softplus)
+  friend constexpr Uses pow(Uses a, Uses b) { return long_code(joined(a, b, 1)); }
 
 #undef WENGERT_USES_BINARY
 #undef WENGERT_USES_UNARY
+#undef WENGERT_USES_ELEMENTARY
 
   friend constexpr Uses operator-(Uses a) { return joined(a, a, 0); }
   friend constexpr Uses operator!(Uses a) { return joined(a, a, 0); }
@@ -85,8 +89,13 @@ struct Uses {
   static constexpr Uses joined(Uses a, Uses b, int operations) {
     Uses both(a.mask | b.mask, a.counter != nullptr ? a.counter : b.counter);
     both.plain = false;
+    both.elementary = a.elementary || b.elementary;
     if (both.counter != nullptr) *both.counter += operations;
     return both;
+  }
+  static constexpr Uses long_code(Uses a) {
+    a.elementary = true;
+    return a;
   }
 };
 

@@ -5,7 +5,6 @@
 #include "autodiff/ops/indexing_rules.hpp"
 #include "autodiff/ops/logic.hpp"
 #include "autodiff/ops/math.hpp"
-#include "autodiff/ops/rules.hpp"
 
 namespace wengert {
 namespace {
@@ -42,7 +41,7 @@ void arithmetic() {
   add_ = define_elementwise({
       .name = "add",
       .doc = "a + b",
-      .forward = numeric(rules::sum),
+      .forward = numeric([](auto a, auto b) { return a + b; }),
       .derivatives = {[](auto, auto, auto) { return 1.0; }, [](auto, auto, auto) { return 1.0; }},
       .rewrite =
           [](Rewriting& r) {
@@ -59,7 +58,7 @@ void arithmetic() {
   subtract_ = define_elementwise({
       .name = "subtract",
       .doc = "a - b",
-      .forward = numeric(rules::difference),
+      .forward = numeric([](auto a, auto b) { return a - b; }),
       .derivatives = {[](auto, auto, auto) { return 1.0; }, [](auto, auto, auto) { return -1.0; }},
       .rewrite =
           [](Rewriting& r) {
@@ -73,7 +72,7 @@ void arithmetic() {
   multiply_ = define_elementwise({
       .name = "multiply",
       .doc = "a * b",
-      .forward = numeric(rules::product),
+      .forward = numeric([](auto a, auto b) { return a * b; }),
       .derivatives = {[](auto, auto b, auto) { return b; }, [](auto a, auto, auto) { return a; }},
       .rewrite =
           [](Rewriting& r) {
@@ -87,7 +86,7 @@ void arithmetic() {
       .name = "divide",
       .doc = "a / b",
       .contract = "integers divide in float64",
-      .forward = rules::quotient,
+      .forward = [](auto a, auto b) { return a / b; },
       .derivatives = {[](auto, auto b, auto) { return 1.0 / b; },
                       [](auto, auto b, auto y) { return -y / b; }},
       .rewrite = [](Rewriting& r) { return factor_rewritten(r, false); },
@@ -98,7 +97,7 @@ void arithmetic() {
       .name = "safe_multiply",
       .doc = "a * b, 0 where a is 0",
       .contract = "0 where a is 0, also for an infinite or NaN b",
-      .forward = rules::safe_product,
+      .forward = [](auto a, auto b) { return where(a == 0.0, zeros_like(a), a * b); },
       .derivatives = {[](auto, auto b, auto) { return b; }, [](auto a, auto, auto) { return a; }},
       .rewrite =
           [](Rewriting& r) {
@@ -117,7 +116,7 @@ void arithmetic() {
   negative_ = define_elementwise({
       .name = "negative",
       .doc = "-x",
-      .forward = numeric(rules::opposite),
+      .forward = numeric([](auto x) { return -x; }),
       .derivative = [](auto, auto) { return -1.0; },
       .rewrite =
           [](Rewriting& r) {
@@ -144,8 +143,8 @@ void arithmetic() {
   square_ = define_elementwise({
       .name = "square",
       .doc = "x^2",
-      .forward = numeric(rules::squared),
-      .derivative = rules::squared_derivative,
+      .forward = numeric([](auto x) { return x * x; }),
+      .derivative = [](auto x, auto) { return 2.0 * x; },
       .samples = [] { return samples::reals(); },
   });
   abs_ = define_elementwise({

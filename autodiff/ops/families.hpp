@@ -2,7 +2,7 @@
 
 /// \file
 /// The families of built-in operators, one file each: the only list of them. The first one holds no operators
-/// but what the others' elementwise operators run with, the last one which of those run in chains.
+/// but what the others' elementwise operators run with.
 
 #define WENGERT_OPERATOR_FAMILIES(FAMILY) \
   FAMILY(elementwise)                     \
@@ -20,8 +20,7 @@
   FAMILY(slicing)                         \
   FAMILY(indexing)                        \
   FAMILY(along_axis)                      \
-  FAMILY(random)                          \
-  FAMILY(chains)
+  FAMILY(random)
 
 namespace wengert::detail {
 /// Defines all built-in operators, once, with the kernels of the instruction set that the CPU has.

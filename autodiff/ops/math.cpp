@@ -4,7 +4,6 @@
 #include "autodiff/graph/samples.hpp"
 #include "autodiff/ops/arithmetic.hpp"
 #include "autodiff/ops/logic.hpp"
-#include "autodiff/ops/rules.hpp"
 
 namespace wengert {
 namespace {
@@ -21,13 +20,8 @@ void math() {
   exp_ = define_elementwise({
       .name = "exp",
       .doc = "e^x",
-      .forward = rules::exponential,
-      .derivative = rules::exp_derivative,
-      .rewrite =
-          [](Rewriting& r) {  // exp(log_softmax(x)) where softmax(x) is there
-            static const OperatorDefinition& log_p = *find_operator("log_softmax_from_p");
-            return r.op(r.inputs[0]) == &log_p ? r.inputs_of(r.inputs[0])[1] : r.none;
-          },
+      .forward = [](auto x) { return exp(x); },
+      .derivative = [](auto, auto y) { return y; },
       .samples = [] { return samples::reals(); },
   });
   expm1_ = define_elementwise({
@@ -78,15 +72,16 @@ void math() {
   tanh_ = define_elementwise({
       .name = "tanh",
       .doc = "(e^x - e^-x) / (e^x + e^-x)",
-      .forward = rules::hyperbolic_tangent,
-      .derivative = rules::tanh_derivative,
+      .forward = [](auto x) { return tanh(x); },
+      // 1 - y^2, more exact where y is near 1.
+      .derivative = [](auto, auto y) { return (1.0 - y) * (1.0 + y); },
       .samples = [] { return samples::reals(); },
   });
   sigmoid_ = define_elementwise({
       .name = "sigmoid",
       .doc = "1 / (1 + e^-x)",
-      .forward = rules::logistic,
-      .derivative = rules::sigmoid_derivative,
+      .forward = [](auto x) { return sigmoid(x); },
+      .derivative = [](auto, auto y) { return y * (1.0 - y); },
       .samples = [] { return samples::reals(); },
   });
   softplus_ = define_elementwise({
@@ -100,8 +95,8 @@ void math() {
       .name = "relu",
       .doc = "max(x, 0)",
       .contract = "0 at 0",
-      .forward = rules::rectified,
-      .derivative = rules::rectified_derivative,
+      .forward = [](auto x) { return maximum(x, zeros_like(x)); },
+      .derivative = [](auto, auto y) { return where(y > 0.0, ones_like(y), zeros_like(y)); },
       .samples = [] { return samples::reals(); },
   });
   leaky_relu_ = define_elementwise({

@@ -222,7 +222,9 @@ void logsumexp_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows,
   if (!r.large() || !(r.read_by(exp) || r.input_read_by(0, *softmax_))) return r.none;
   const auto x = r.inputs[0];
   const auto p = r.make(*softmax_, {x}, r.call->attributes);
-  return r.make(*log_softmax_from_p_, {x, p}, r.call->attributes);
+  const auto y = r.make(*log_softmax_from_p_, {x, p}, r.call->attributes);
+  r.state(exp, y, p);
+  return y;
 }
 
 /// log_softmax_vjp of a cotangent g that is zero but for one entry in each row: its sum is that entry.
@@ -327,8 +329,7 @@ void softmax() {
       .rewrite =
           [](Rewriting& r) {  // the loss may have computed the exponentials
             static const OperatorDefinition& exp = *find_operator("exp");
-            const auto y = r.inputs[1];
-            const auto p = r.op(y) == log_softmax_from_p_ ? r.inputs_of(y)[1] : r.find(exp, {y});
+            const auto p = r.find(exp, {r.inputs[1]});
             if (const auto dx = log_softmax_vjp_of_one(r, p); dx != r.none) return dx;
             if (p == r.none) return r.none;
             return r.make(*log_softmax_vjp_from_p_, {r.inputs[0], r.inputs[1], p}, r.call->attributes);

@@ -23,7 +23,7 @@ class ChainFinder {
   std::vector<ChainLink> run() && {
     look_around();
     for (std::uint32_t position = 0; position < instructions_.size(); ++position)
-      if (takes_part(instructions_[position])) link(position);
+      if (rule(instructions_[position]) != nullptr) link(position);
     return std::move(links_);
   }
 
@@ -36,9 +36,10 @@ class ChainFinder {
     return state ? std::uint64_t{1} << 32 | b.index : plan_.buffer_of[r];
   }
 
-  bool takes_part(std::uint32_t n) const {
-    return s_.forms[n].kind == Kind::elementwise && g_[n].op->row.step[0] != 0 &&
-           detail::chain_kernel(g_.dtype(g_[n].output)) != nullptr;
+  /// Null where the operation takes no part in chains.
+  const ChainRule* rule(std::uint32_t n) const {
+    if (s_.forms[n].kind != Kind::elementwise) return nullptr;
+    return g_[n].op->row.chain[static_cast<int>(g_.dtype(g_[n].output))];
   }
 
   void look_around() {
@@ -81,8 +82,10 @@ class ChainFinder {
     if (!r_.inside(r) || notes_.first[r] != position) return false;
     const std::uint32_t p = notes_.position[r], m = instructions_[p];
     ChainLink &own = links_[position], &before = links_[p];
-    const int kept = before.kept + own.kept - 1;
-    if (!takes_part(m) || s_.forms[m].elements != s_.forms[n].elements ||
+    const int kept = before.kept + own.kept - 1, steps = before.steps + 2;
+    const ChainRule *const one = rule(m), *const next = rule(n);
+    if (one == nullptr || one->runner->group_bytes != next->runner->group_bytes ||
+        steps > one->runner->most_steps || s_.forms[m].elements != s_.forms[n].elements ||
         g_.dtype(r) != g_.dtype(g_[n].output) || before.end < position || kept > most_kept)
       return false;
     const bool both = inputs.size() == 2 && r_.root(inputs[1 - k]) == r;
@@ -91,6 +94,7 @@ class ChainFinder {
     own.before = p;
     own.handed_on = k;
     own.kept = static_cast<std::uint8_t>(kept);
+    own.steps = static_cast<std::uint16_t>(steps - (before.stored ? 0 : 1));
     own.end = std::min({own.end, before.end, notes_.second[r]});
     return true;
   }

@@ -10,6 +10,7 @@ struct ChainLink {
   std::uint8_t handed_on = 0;                 ///< the input that is the result of the one before
   bool stored = false;                        ///< somebody else reads the result too
   std::uint8_t kept = 0;     ///< tiles that are kept for the chain: operands of it, and of those before
+  std::uint16_t steps = 1;   ///< of the chain up to here
   std::uint32_t end = none;  ///< the chain may end here, not later
 };
 

@@ -6,7 +6,6 @@
 #include <tuple>
 #include <unordered_map>
 
-#include "autodiff/kernels/chain_codes.hpp"
 #include "autodiff/program/loop_chains.hpp"
 
 namespace wengert::program {
@@ -293,7 +292,9 @@ class LoopMaker {
     const ValueId out = g_[n].output;
     const bool column = step_.on_column(s_.forms[n]);
     LoopOp o;
-    o.op.kernel = detail::chain_kernel(g_.dtype(out));
+    const auto dtype = static_cast<std::size_t>(g_.dtype(out));
+    const ChainRunner& runner = *g_[n].op->row.chain[dtype]->runner;
+    o.op.kernel = runner.kernel;
     o.extent = column ? Extent::column : Extent::tile;
     auto& steps = plan_.chains.emplace_back();
     for (const std::uint32_t p : positions) {
@@ -305,21 +306,16 @@ class LoopMaker {
         o.op.in[0] = x.slot;
         o.op.repeated = x.repeated ? 1 : 0;
       }
-      ChainStep& step = steps.emplace_back();
-      step.code = g_[m].op->row.step[own];
-      if (inputs.size() == 2) {
-        const Operand other = operand(inputs[1 - own], s_.forms[m].moves[1 - own], true, column);
-        step.slot = other.slot;
-        if (other.repeated) ++step.code;
-      }
-      if (links_[p].stored)
-        steps.push_back({kernels::chain_codes::store, result(g_[m].output, !column, false)});
+      Operand other{0, false};
+      if (inputs.size() == 2) other = operand(inputs[1 - own], s_.forms[m].moves[1 - own], true, column);
+      steps.push_back({g_[m].op->row.chain[dtype]->functions[own][other.repeated], other.slot});
+      if (links_[p].stored) steps.push_back({runner.store, result(g_[m].output, !column, false)});
     }
-    steps.push_back({kernels::chain_codes::end, 0});
-    steps.shrink_to_fit();
-    o.op.attributes = steps.data();
     for (const std::uint32_t p : positions) free_dead(step_.instructions[p], last);
     o.op.out = result(out, !column, false);
+    steps.push_back({runner.end, o.op.out});
+    steps.shrink_to_fit();
+    o.op.attributes = steps.data();
     loop_.body.push_back(o);
     if (notes_.last[out] == none && !r_.leaves[out]) give_back(out);
   }

@@ -117,7 +117,7 @@ class Rewriter final : public Rewriting {
     for (const StateUse& s : from_.states())
       if (s.after != s.before) old_uses[s.after] += 2;
     for (const Instruction& i : from_.instructions()) {
-      const ValueId replacement = i.op->rewrite ? ask(i) : none;
+      const ValueId replacement = i.op->rewrite || !stated_.empty() ? ask(i) : none;
       if (replacement != none) {
         r_.replace(i.output, replacement);
       } else {
@@ -162,13 +162,16 @@ class Rewriter final : public Rewriting {
     });
   }
 
+  void state(const OperatorDefinition& op, Value v, Value result) override {
+    stated_.emplace(v, std::pair(&op, result));
+  }
   Value find(const OperatorDefinition& op, std::initializer_list<Value> inputs,
              const void* attributes) const override {
-    return calls_.find(op, {inputs.begin(), inputs.size()}, attributes);
+    return known(op, {inputs.begin(), inputs.size()}, attributes);
   }
   Value make(const OperatorDefinition& op, std::span<const Value> inputs, const void* attributes) override {
-    const Value known = calls_.find(op, inputs, attributes);
-    if (known != none) return known;
+    const Value there = known(op, inputs, attributes);
+    if (there != none) return there;
     const std::vector<Value> own(inputs.begin(), inputs.end());  // they may be another call's, which move
     const Value v = r_.to.add(op, own, attributes, call->where);
     calls_.remember_last();
@@ -197,6 +200,19 @@ class Rewriter final : public Rewriting {
     }
   }
 
+  /// What a rule has stated about that call, or none.
+  Value stated(const OperatorDefinition& op, std::span<const Value> inputs) const {
+    if (inputs.size() != 1) return none;
+    const auto [first, last] = stated_.equal_range(inputs[0]);
+    for (auto s = first; s != last; ++s)
+      if (s->second.first == &op) return s->second.second;
+    return none;
+  }
+  Value known(const OperatorDefinition& op, std::span<const Value> inputs, const void* attributes) const {
+    const Value v = stated(op, inputs);
+    return v == none ? calls_.find(op, inputs, attributes) : v;
+  }
+
   /// Instructions by what they read, made when a rule first asks.
   const std::unordered_multimap<ValueId, std::uint32_t>& readers() const {
     if (readers_.empty())
@@ -214,7 +230,11 @@ class Rewriter final : public Rewriting {
     inputs = mapped_;
     dtype = from_.dtype(i.output);
     shape = from_.shape(i.output);
-    const Value v = i.op->rewrite(*this);
+    Value v = none;
+    if (const auto said = stated(*i.op, mapped_); said != none)
+      v = said;
+    else if (i.op->rewrite)
+      v = i.op->rewrite(*this);
     if (v != none && !has_type_of_result(v))
       throw GraphError(i.op->name, "its rewrite rule names a value of another type", i.where);
     return v;
@@ -225,6 +245,7 @@ class Rewriter final : public Rewriting {
   Calls calls_;
   std::vector<std::uint32_t> uses_;  // by new value: how often what it stands for is read
   std::vector<ValueId> mapped_;
+  std::unordered_multimap<Value, std::pair<const OperatorDefinition*, Value>> stated_;  // by input
   const Instruction* at_hand_ = nullptr;
   mutable std::unordered_multimap<ValueId, std::uint32_t> readers_;
 };

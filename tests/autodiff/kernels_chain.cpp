@@ -1,57 +1,94 @@
 // Chains of rules against the row kernels of their rules, one by one: equal bits.
 
 #include <doctest/doctest.h>
+#include <pthread.h>
 
+#include <cmath>
 #include <cstring>
+#include <functional>
 #include <random>
 #include <vector>
 
-#include "autodiff/kernels/elementwise.hpp"
-#include "autodiff/ops/rules.hpp"
-#include "kernels_support.hpp"
-#if WENGERT_SIMD
 #include "autodiff/kernels/chain.hpp"
-#endif
+#include "kernels_support.hpp"
 
 using namespace wengert;
 using namespace kernel_tests;
 using namespace wengert::kernels;
 
-#if WENGERT_SIMD
+#if WENGERT_SIMD && defined(__OPTIMIZE__)
 
 namespace {
 
-namespace rules = ops::WENGERT_ISA::rules;
+template <class T>
+struct Rule {
+  const ChainRule* chain;
+  RowKernel alone;
+  bool binary;
+};
 
-/// The row kernel of a rule; unary ones leave their second operand alone.
 template <class T, class F>
-void run_alone(std::byte* const* slots, const RowOp& op, std::int64_t n) {
-  using V = Vec<T, Simd>;
-  if constexpr (std::is_invocable_v<F, V, V>)
-    map_rows<F, T, T, T>(slots, op, 1, n);
+Rule<T> rule(F) {
+  if constexpr (std::is_invocable_v<F, Vec<T, Simd>, Vec<T, Simd>>)
+    return {chain_rule<F, T, 2>(), map_rows<F, T, T, T>, true};
   else
-    map_rows<F, T, T>(slots, op, 1, n);
+    return {chain_rule<F, T, 1>(), map_rows<F, T, T>, false};
 }
 
-template <class T, class... F>
-struct Rules {
-  static constexpr int count = sizeof...(F);
-  static constexpr RowKernel chain = chain_rows<T, F...>;
-  static constexpr void (*alone[])(std::byte* const*, const RowOp&, std::int64_t) = {run_alone<T, F>...};
-  static constexpr bool binary[] = {std::is_invocable_v<F, Vec<T, Simd>, Vec<T, Simd>>...};
-};
-template <class T, class... F>
-Rules<T, F...> rules_of(F...) {
-  return {};
+// What rules are made of: arithmetic, choices, short and long code.
+template <class T>
+std::vector<Rule<T>> rules() {
+  return {
+      rule<T>([](auto a, auto b) { return a + b; }),
+      rule<T>([](auto a, auto b) { return a - b; }),
+      rule<T>([](auto a, auto b) { return a * b; }),
+      rule<T>([](auto a, auto b) { return a / b; }),
+      rule<T>([](auto a, auto b) { return where(a == 0.0, zeros_like(a), a * b); }),
+      rule<T>([](auto a, auto b) { return a * ((1.0 - b) * (1.0 + b)); }),
+      rule<T>([](auto a, auto b) { return where(a > b, 0.5 * a, b); }),
+      rule<T>([](auto a, auto b) { return maximum(a, b); }),
+      rule<T>([](auto x) { return -x; }),
+      rule<T>([](auto x) { return x * x; }),
+      rule<T>([](auto x) { return sqrt(abs(x)); }),
+      rule<T>([](auto x) { return exp(x); }),
+      rule<T>([](auto x) { return tanh(x); }),
+      rule<T>([](auto x) { return sin(x); }),
+      rule<T>([](auto x) { return log1p(square(x)); }),
+  };
+}
+
+/// NaN equals NaN: which one of two an operation hands on is left open.
+template <class T>
+bool equal_elements(const std::byte* a, const std::byte* b, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    T x, y;
+    std::memcpy(&x, a + i * std::int64_t{sizeof(T)}, sizeof(T));
+    std::memcpy(&y, b + i * std::int64_t{sizeof(T)}, sizeof(T));
+    if (std::memcmp(&x, &y, sizeof(T)) != 0 && (x == x || y == y)) return false;
+  }
+  return true;
+}
+
+/// Calls f on a thread with a stack of 512 KB, the smallest that a system makes by itself.
+void on_small_stack(std::function<void()> f) {
+  pthread_attr_t attributes;
+  pthread_t thread;
+  REQUIRE(pthread_attr_init(&attributes) == 0);
+  REQUIRE(pthread_attr_setstacksize(&attributes, 512 * 1024) == 0);
+  const auto run = [](void* call) -> void* {
+    (*static_cast<std::function<void()>*>(call))();
+    return nullptr;
+  };
+  REQUIRE(pthread_create(&thread, &attributes, run, &f) == 0);
+  pthread_join(thread, nullptr);
+  pthread_attr_destroy(&attributes);
 }
 
 }  // namespace
 
 TEST_CASE_TEMPLATE("a chain gives the bits of its operators one by one", T, float, double) {
-  using All = decltype(rules_of<T>(rules::sum, rules::difference, rules::product, rules::quotient,
-                                   rules::safe_product, rules::opposite, rules::squared, rules::exponential,
-                                   rules::hyperbolic_tangent, rules::logistic, rules::rectified,
-                                   rules::tanh_derivative, rules::sigmoid_derivative));
+  const std::vector<Rule<T>> all = rules<T>();
+  const ChainRunner& runner = *all[0].chain->runner;
   std::mt19937 random(7);
   const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
   constexpr int operands = 4, longest = 9;
@@ -73,26 +110,26 @@ TEST_CASE_TEMPLATE("a chain gives the bits of its operators one by one", T, floa
     const int length = 1 + below(longest);
     std::uint32_t last = op.in[0];
     for (int k = 0; k < length; ++k) {
-      const int rule = below(All::count);
-      const int position = All::binary[rule] ? below(2) : 0;
-      const bool repeated = All::binary[rule] && below(3) == 0;
+      const Rule<T>& rule = all[static_cast<std::size_t>(below(static_cast<int>(all.size())))];
+      const int position = rule.binary ? below(2) : 0;
+      const bool repeated = rule.binary && below(3) == 0;
       const auto other = static_cast<std::uint32_t>(below(operands));
-      steps.push_back({chain_codes::rule(rule, position, repeated), other});
+      steps.push_back({rule.chain->functions[position][repeated], other});
       RowOp alone;
       alone.in[position] = last;
       alone.in[1 - position] = other;
       alone.repeated = (k == 0 ? op.repeated << position : 0u) | (repeated ? 2u >> position : 0u);
       alone.out = last = static_cast<std::uint32_t>(operands + k);
-      All::alone[rule](slots.data(), alone, n);
+      rule.alone(slots.data(), alone, 1, n);
       if (below(4) != 0) continue;
-      steps.push_back({chain_codes::store, static_cast<std::uint32_t>(operands + longest + k)});
+      steps.push_back({runner.store, static_cast<std::uint32_t>(operands + longest + k)});
       stored.push_back(k);
     }
-    steps.push_back({chain_codes::end, 0});
+    steps.push_back({runner.end, op.out});
     op.attributes = steps.data();
-    All::chain(slots.data(), op, 1, n);
+    runner.kernel(slots.data(), op, 1, n);
     const auto equal = [&](std::uint32_t a, std::uint32_t b) {
-      return std::memcmp(slots[a], slots[b], static_cast<std::size_t>(n) * sizeof(T)) == 0;
+      return equal_elements<T>(slots[a], slots[b], n);
     };
     INFO("round ", round, ", ", n, " elements, ", length, " steps");
     CHECK(equal(op.out, last));
@@ -103,8 +140,44 @@ TEST_CASE_TEMPLATE("a chain gives the bits of its operators one by one", T, floa
   }
 }
 
+TEST_CASE("rules that take no part in chains: more operands, other results, long code for two operands") {
+  const auto of = []<int n, class F>(std::integral_constant<int, n>, F) { return chain_rule<F, float, n>(); };
+  constexpr std::integral_constant<int, 2> two;
+  CHECK(of(two, [](auto a, auto b) { return a * b; }) != nullptr);
+  CHECK(of(two, [](auto a, auto b) { return a < b; }) == nullptr);
+  CHECK(of(two, [](auto a, auto b) { return a * cos(b); }) == nullptr);
+  CHECK(of(std::integral_constant<int, 1>{}, [](auto a) { return cos(a); }) != nullptr);
+  CHECK(of(std::integral_constant<int, 3>{}, [](auto a, auto b, auto c) { return a * b + c; }) == nullptr);
+}
+
+// As long as programs make them (program/loop_chains.cpp), also where each step takes a frame of the stack.
+TEST_CASE_TEMPLATE("a long chain fits into a small stack", T, float, double) {
+  const std::vector<Rule<T>> all = rules<T>();
+  Buffer<T> x(200), y(200), result(200);
+  for (std::int64_t i = 0; i < 200; ++i) x[i] = static_cast<T>(i), y[i] = 0;
+  std::byte* slots[] = {reinterpret_cast<std::byte*>(x.data()), reinterpret_cast<std::byte*>(y.data()),
+                        reinterpret_cast<std::byte*>(result.data())};
+  std::vector<ChainStep> steps;
+  double expected = 1;  // of x[1]: tanh again and again, and sums with 0
+  for (int k = 1; k < all[0].chain->runner->most_steps; ++k) {
+    steps.push_back({all[k % 2 == 0 ? 12 : 0].chain->functions[0][0], 1});
+    if (k % 2 == 0) expected = std::tanh(expected);
+  }
+  steps.push_back({all[0].chain->runner->end, 2});
+  RowOp op;
+  op.out = 2;
+  op.attributes = steps.data();
+  on_small_stack([&] { all[0].chain->runner->kernel(slots, op, 1, 200); });
+  CHECK(result.intact());
+  CHECK(result[0] == 0);
+  CHECK(static_cast<double>(result[1]) == doctest::Approx(expected).epsilon(1e-5));
+}
+
 #else
 
-TEST_CASE("without vector registers there are no chains") { CHECK(!vectorised<float>); }
+TEST_CASE("without vector registers, or without optimisation, there are no chains") {
+  const auto of = []<class F>(F) { return chain_rule<F, float, 1>(); };
+  CHECK(of([](auto x) { return -x; }) == nullptr);
+}
 
 #endif

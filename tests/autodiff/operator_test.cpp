@@ -86,6 +86,30 @@ TEST_CASE("an elementwise operator of one's own passes the battery and computes"
   CHECK(gradients(sum(soft_clip()(x)), {x})[0].item<double>() == 0.25);
 }
 
+// Steps are compiled with the operator, here with this file's instruction set: they join a chain with others
+// whose registers have the same size, which those of the library may not have. Without optimisation they
+// would take long frames of the stack, and aren't there.
+TEST_CASE("elementwise operators of one's own run as chains where they are compiled with optimisation") {
+#ifdef __OPTIMIZE__
+  const ChainRule* const rule = soft_clip().definition().row.chain[static_cast<int>(DType::float32)];
+  REQUIRE(rule != nullptr);
+  const ChainRule* const builtin = find_operator("add")->row.chain[static_cast<int>(DType::float32)];
+  const bool same_size = rule->runner->group_bytes == builtin->runner->group_bytes;
+  const auto frame_bytes = [&](auto f) {
+    auto g = capture(f);
+    const Tensor x = tensor({0.25, -3.0, 8.0, 1e-3});
+    CHECK(g(x).template to_vector<float>() == f(x).template to_vector<float>());
+    return g.statistics().frame_bytes;
+  };
+  const auto own = [](const Tensor& x) { return soft_clip()(soft_clip()(soft_clip()(x))); };
+  CHECK(frame_bytes(own) == 0);
+  const auto mixed = [](const Tensor& x) { return soft_clip()(soft_clip()(x + 1.0) * 2.0); };
+  CHECK((frame_bytes(mixed) == 0) == same_size);
+#else
+  CHECK(soft_clip().definition().row.chain[static_cast<int>(DType::float32)] == nullptr);
+#endif
+}
+
 TEST_CASE("an operator with an xtensor body passes the battery and computes") {
   check_operator(differences());
   const Tensor y = differences()(f64({1.0, 2.0}), f64({10.0, 20.0, 30.0}));

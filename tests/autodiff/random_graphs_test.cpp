@@ -60,22 +60,17 @@ std::string disagreement(const Recipe& r, DType dtype, std::uint64_t seed) {
 TEST_SUITE_BEGIN("random graphs");
 
 TEST_CASE("eager code, the replayed program, and the program with each pass off agree on random graphs") {
-  const std::uint64_t graphs = how_many(4000, 100);
-  int failed = 0;
-  for (std::uint64_t seed = 1; seed <= graphs && failed < 3; ++seed) {
+  check_seeds(how_many(4000, 100), [](std::uint64_t seed) -> std::string {
     Engine engine(seed);
     const Recipe r = random_recipe(engine);
     const DType dtype = seed % 4 == 0 ? DType::float32 : DType::float64;
     const SideBySide threads(seed % 2 == 0 ? 1 : 3);
     const std::string problem = disagreement(r, dtype, seed);
-    if (problem.empty()) continue;
-    ++failed;
+    if (problem.empty()) return problem;
     const Recipe small =
         shrunk(r, [&](const Recipe& shorter) { return !disagreement(shorter, dtype, seed).empty(); });
-    FAIL_CHECK("seed " << seed << ": " << problem << "; shortened to " << describe_recipe(small) << ": "
-                       << disagreement(small, dtype, seed));
-  }
-  CHECK(failed == 0);
+    return problem + "; shortened to " + describe_recipe(small) + ": " + disagreement(small, dtype, seed);
+  });
 }
 
 TEST_SUITE_END();

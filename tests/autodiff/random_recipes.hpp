@@ -2,6 +2,7 @@
 
 // Random functions of tensors as data, so that a failing one can be shortened.
 
+#include <doctest/doctest.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -184,6 +185,19 @@ inline std::uint64_t how_many([[maybe_unused]] std::uint64_t usual,
 #else
   return usual;
 #endif
+}
+
+/// Tries the seeds 1, 2, ...: problem(seed) is empty, or says what is wrong, of a shortened example.
+template <class Problem>
+void check_seeds(std::uint64_t count, Problem problem) {
+  int failed = 0;
+  for (std::uint64_t seed = 1; seed <= count && failed < 3; ++seed) {
+    const std::string text = problem(seed);
+    if (text.empty()) continue;
+    ++failed;
+    FAIL_CHECK("seed " << seed << ": " << text);
+  }
+  CHECK(failed == 0);
 }
 
 /// Empty when both agree up to `tolerance` times the largest entry; otherwise what differs.
