@@ -119,8 +119,7 @@ struct CaptureCore::Impl {
     return nullptr;
   }
 
-  bool run(program::Program& program, const Tensor* arguments, bool variables, Tensors& results,
-           bool in_turn) const;
+  bool run(program::Program& program, const Tensor* arguments, bool variables, Tensors& results) const;
   bool replay(const Tensor* arguments, std::size_t count, Tensors& results);
 
   /// The program for these arguments, recorded when there is none. The turn is held.
@@ -209,9 +208,9 @@ void give_history(Tensors& results, const program::Program& program, const Tenso
 }  // namespace
 
 bool CaptureCore::Impl::run(program::Program& program, const Tensor* arguments, bool variables,
-                            Tensors& results, bool in_turn) const {
+                            Tensors& results) const {
   results.resize(program.graph().outputs().size());
-  if (!program.run(arguments, results.begin(), in_turn)) return false;
+  if (!program.run(arguments, results.begin())) return false;
   if (recording.enabled && (variables || program.has_history()))
     give_history(results, program, arguments, variables, where);
   return true;
@@ -226,10 +225,10 @@ bool CaptureCore::Impl::replay(const Tensor* arguments, std::size_t count, Tenso
   // Programs that update states take turns, whatever their signatures. The others run side by side, but
   // where the turn is all that a short one needs it keeps that until somebody else has wanted it.
   if (e->program->updates() || (e->program->brief() && !turn.contended()))
-    return run(*e->program, arguments, false, results, true);
+    return run(*e->program, arguments, false, results);
   const std::shared_ptr<program::Program> program = e->program;
   lock.unlock();
-  return run(*program, arguments, false, results, false);
+  return run(*program, arguments, false, results);
 }
 
 void CaptureCore::call(ErasedFunction function, const std::shared_ptr<void>& object, const Tensor* arguments,
@@ -260,7 +259,7 @@ void CaptureCore::call_counted(ErasedFunction function, const std::shared_ptr<vo
     {
       const std::lock_guard lock(impl_->turn);
       program = impl_->find(function, object, arguments, count);
-      if (program->updates() && !traced && impl_->run(*program, arguments, variables, results, true)) return;
+      if (program->updates() && !traced && impl_->run(*program, arguments, variables, results)) return;
     }
     if (traced) {
       results.resize(program->graph().outputs().size());
@@ -268,7 +267,7 @@ void CaptureCore::call_counted(ErasedFunction function, const std::shared_ptr<vo
       if (recording.enabled) give_history(results, *program, arguments, variables, impl_->where);
       return;
     }
-    if (!program->updates() && impl_->run(*program, arguments, variables, results, false)) return;
+    if (!program->updates() && impl_->run(*program, arguments, variables, results)) return;
     if (function == nullptr)
       throw GraphError("load_program", "a state has another element type or shape than in the program");
     // A parameter has got another element type since this was recorded.

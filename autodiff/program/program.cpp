@@ -137,15 +137,15 @@ bool Program::fits() const {
 }
 
 /// Puts a context aside for the next run, or takes the one that is there.
-Program::Context* Program::exchange(Context* context, bool in_turn) {
-  if (!in_turn && !detail::single_threaded()) return spare_.exchange(context, std::memory_order_acq_rel);
+Program::Context* Program::exchange(Context* context) {
+  if (!updates_ && !detail::single_threaded()) return spare_.exchange(context, std::memory_order_acq_rel);
   Context* const before = spare_.load(std::memory_order_relaxed);
   spare_.store(context, std::memory_order_relaxed);
   return before;
 }
 
-Program::Context* Program::take(bool in_turn) {
-  if (Context* const spare = exchange(nullptr, in_turn); spare != nullptr) return spare;
+Program::Context* Program::take() {
+  if (Context* const spare = exchange(nullptr); spare != nullptr) return spare;
   {
     const std::lock_guard lock(contexts_mutex_);
     if (!contexts_.empty()) {
@@ -190,23 +190,22 @@ Program::Context* Program::make_context() const {
   return c.release();
 }
 
-void Program::give_back(Context* context, bool in_turn) noexcept {
+void Program::give_back(Context* context) noexcept {
   for (Tensor& t : context->fresh) t = Tensor();
   for (Tensor& t : context->new_states) t = Tensor();
-  Context* const other = exchange(context, in_turn);
+  Context* const other = exchange(context);
   if (other == nullptr) [[likely]]
     return;
   const std::lock_guard lock(contexts_mutex_);
   contexts_.emplace_back(other);
 }
 
-bool Program::run(const Tensor* arguments, Tensor* results, bool in_turn) {
+bool Program::run(const Tensor* arguments, Tensor* results) {
   struct Lent {
     Program& program;
     Context* const context;
-    const bool in_turn;
-    ~Lent() { program.give_back(context, in_turn); }
-  } lent{*this, take(in_turn), in_turn};
+    ~Lent() { program.give_back(context); }
+  } lent{*this, take()};
   Context& context = *lent.context;
   if (plan_.parallel) {
     context.threads = num_threads();

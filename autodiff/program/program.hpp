@@ -34,10 +34,10 @@ class Program {
 
   /// Runs the program on contiguous arguments of the recorded types; `results` has room for all outputs.
   /// Several threads may run one program that updates no states; the caller sees to it that others take
-  /// turns, and says so: then nothing is locked. The arguments may be handles that don't count unless
+  /// turns. The arguments may be handles that don't count unless
   /// calls_users(). When a kernel throws, no state has changed. False, and nothing done, when a state does
   /// not have the element type and shape any more that were recorded.
-  bool run(const Tensor* arguments, Tensor* results, bool in_turn = false);
+  bool run(const Tensor* arguments, Tensor* results);
 
   /// Whether the states still have the types that were recorded.
   bool fits() const;
@@ -93,10 +93,10 @@ class Program {
   };
   Program(Graph recorded, const CaptureOptions& options, bool checks);
   void find_results();
-  Context* exchange(Context* context, bool in_turn);
-  Context* take(bool in_turn);
+  Context* exchange(Context* context);
+  Context* take();
   Context* make_context() const;
-  void give_back(Context* context, bool in_turn) noexcept;
+  void give_back(Context* context) noexcept;
   void run_steps(Context& context);
   void run_group(Context& context, std::uint32_t number);
   void share_out(Context& context) const;
