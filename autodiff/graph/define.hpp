@@ -99,6 +99,7 @@ struct OperatorSpec {
   Kernel kernel = nullptr;
   RowSpec row = {};
   bool checks_values = false;  ///< the kernel can throw because of the values of its inputs
+  bool takes_memory = false;   ///< the kernel has intermediate results, even of contiguous inputs
   Rule<ViewRule> view = {};
   bool differentiable =
       true;            ///< false only where the derivative is zero by definition, stated in `contract`
@@ -144,6 +145,7 @@ inline const OperatorDefinition* define([[maybe_unused]] OperatorSpec spec) {
   op.row.sums_rows = spec.row.sums_rows;
   op.row.direct = spec.row.direct;
   op.checks_values = spec.checks_values;
+  op.takes_memory = spec.takes_memory;
   op.view = std::move(spec.view);
   op.differentiable = spec.differentiable;
   op.draws = spec.draws;

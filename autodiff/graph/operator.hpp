@@ -139,6 +139,7 @@ struct OperatorDefinition {
   std::function<void(const Call&, detail::TensorImpl& out)> body;  ///< a kernel that carries state
   RowRule row;                 ///< the same arithmetic on rows, with the same bits
   bool checks_values = false;  ///< the kernel can throw because of the values of its inputs
+  bool takes_memory = false;   ///< the kernel has intermediate results, even of contiguous inputs
 
   bool differentiable = false;
   std::uint32_t reads_inputs = 0;  ///< bit i: the vjp rule reads the value of input i

@@ -24,9 +24,10 @@ void blas_gemm(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k,
                const double* a, std::int64_t lda, const double* b, std::int64_t ldb, double beta, double* c,
                std::int64_t ldc, GemmFunction<double> own = nullptr);
 
-/// Memory in which this thread may lay out operands of a product, aligned to a page. Made once for a thread,
-/// for one of the pool's when it starts.
+/// Memory in which this thread may lay out operands of a product of so many operations or more, aligned to a
+/// page. Made once for a thread, for one of the pool's when it starts. Throws std::bad_alloc.
 inline constexpr std::size_t packing_bytes = 640 * 1024;
+inline constexpr std::int64_t packing_flops = 2000000;
 void* packing_buffer();
 
 }  // namespace wengert::kernels

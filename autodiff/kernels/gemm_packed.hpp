@@ -25,9 +25,9 @@ namespace packed {
 template <class T>
 WENGERT_INLINE bool is_ahead(std::int64_t m, std::int64_t n, std::int64_t k) {
 #if WENGERT_SIMD && defined(__AVX512F__)
-  if constexpr (std::is_same_v<T, float>) return n >= 6 && m * n * k > 1000000;
-  return m * n * k > 1000000 && n * k <= std::int64_t(1)
-                                             << 20;  // B passes through the caches at twice the rate
+  if (2 * m * n * k <= packing_flops) return false;
+  if constexpr (std::is_same_v<T, float>) return n >= 6;
+  return n * k <= std::int64_t(1) << 20;  // B passes through the caches at twice the rate
 #else
   return (void)m, (void)n, (void)k, false;
 #endif

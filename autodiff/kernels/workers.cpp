@@ -202,7 +202,7 @@ class Pool {
     try {
       packing_buffer();  // now, so that no product allocates later on
     } catch (const std::bad_alloc&) {
-      // The product that needs it will say so.
+      return;  // a product would fail in the middle; the threads that are there do the work
     }
     for (;;) {
       const auto called = [&] { return jobs_.load(std::memory_order_acquire) != seen; };

@@ -412,6 +412,7 @@ void softmax() {
       .row = {.kernel = {nullptr, nullptr, logsumexp_rows<float>, logsumexp_rows<double>},
               .fits = over_last_axis<ReduceAttributes>,
               .column_result = true},
+      .takes_memory = true,
       .reads = reads_inputs(0),
       .reads_output = true,
       .vjp = logsumexp_vjp,

@@ -97,26 +97,26 @@ struct CaptureCore::Impl {
     return checked;
   }
 
-  /// A program for these arguments that needs no more than to run, or null. The turn is held.
-  const Entry* known(const Tensor* arguments, std::size_t count) {
+  /// The program of these types in the modes of this thread, or null. The turn is held.
+  const Entry* current(const Tensor* arguments, std::size_t count) {
     const Recording& now = recording;
-    const auto fits = [&](const Entry& e) {
-      if (e.signature.size() != count || e.recording != now.enabled || e.checked != now.check_finite)
-        return false;
-      for (std::size_t i = 0; i < count; ++i) {
-        const TensorImpl* const x = arguments[i].get();
-        if (x == nullptr || x->dtype != e.signature[i].dtype || !x->contiguous ||
-            (x->requires_grad && now.enabled) || x->shape != e.signature[i].shape)
-          return false;
-      }
-      return true;
-    };
     for (auto e = entries.begin(); e != entries.end(); ++e) {
-      if (!fits(*e)) continue;
+      if (e->recording != now.enabled || e->checked != now.check_finite || !matches(*e, arguments, count))
+        continue;
       if (e != entries.begin()) entries.splice(entries.begin(), entries, e);
       return &entries.front();
     }
     return nullptr;
+  }
+
+  /// Whether a program may run on the arguments as they are.
+  static bool plain(const Tensor* arguments, std::size_t count) {
+    const bool records = recording.enabled;
+    for (std::size_t i = 0; i < count; ++i) {
+      const TensorImpl* const x = arguments[i].get();
+      if (x == nullptr || !x->contiguous || (x->requires_grad && records)) return false;
+    }
+    return true;
   }
 
   bool run(program::Program& program, const Tensor* arguments, bool variables, Tensors& results) const;
@@ -125,24 +125,23 @@ struct CaptureCore::Impl {
   /// The program for these arguments, recorded when there is none. The turn is held.
   const std::shared_ptr<program::Program>& find(ErasedFunction function, const std::shared_ptr<void>& object,
                                                 const Tensor* arguments, std::size_t count) {
-    auto other = entries.end();  // what a loaded function can make do with
-    for (auto e = entries.begin(); e != entries.end(); ++e) {
-      if (!matches(*e, arguments, count)) continue;
-      if (e->recording != recording.enabled || e->checked != recording.check_finite) {
-        if (!e->checked && (other == entries.end() || e->recording == recording.enabled)) other = e;
-        continue;
-      }
-      if (e != entries.begin()) entries.splice(entries.begin(), entries, e);
-      return entries.front().program;
-    }
-    if (function == nullptr) {
-      if (other == entries.end()) fail_signature(arguments, count);
-      if (!recording.check_finite) return other->program;
-      entries.push_front(check(*other));
-      return entries.front().program;
-    }
+    if (const Entry* const e = current(arguments, count); e != nullptr) return e->program;
+    if (function == nullptr) return other_mode(arguments, count);
     entries.push_front(record(function, object, arguments, count));
     while (entries.size() > std::max<std::size_t>(options.programs, 1)) entries.pop_back();
+    return entries.front().program;
+  }
+
+  /// What a function that was loaded, and can't be recorded again, has for these types.
+  const std::shared_ptr<program::Program>& other_mode(const Tensor* arguments, std::size_t count) {
+    const Entry* other = nullptr;
+    for (const Entry& e : entries)
+      if (!e.checked && matches(e, arguments, count) &&
+          (other == nullptr || e.recording == recording.enabled))
+        other = &e;
+    if (other == nullptr) fail_signature(arguments, count);
+    if (!recording.check_finite) return other->program;
+    entries.push_front(check(*other));
     return entries.front().program;
   }
 
@@ -219,8 +218,9 @@ bool CaptureCore::Impl::run(program::Program& program, const Tensor* arguments, 
 /// Runs a known program, if there is one, on arguments that need not count: nothing but the program's own
 /// kernels runs meanwhile.
 bool CaptureCore::Impl::replay(const Tensor* arguments, std::size_t count, Tensors& results) {
+  if (!plain(arguments, count)) return false;
   std::unique_lock lock(turn);
-  const Entry* const e = known(arguments, count);
+  const Entry* const e = current(arguments, count);
   if (e == nullptr || e->program->calls_users()) return false;
   // Programs that update states take turns, whatever their signatures. The others run side by side, but
   // where the turn is all that a short one needs it keeps that until somebody else has wanted it.

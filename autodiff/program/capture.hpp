@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <iosfwd>
 #include <memory>
 #include <string>
@@ -18,6 +19,9 @@ struct CaptureOptions {
   /// Most programs kept, one for each signature (shapes and element types of the arguments); the one that was
   /// not used for longest goes first.
   std::size_t programs = 16;
+  /// What two threads must gain, in nanoseconds and by a rough estimate, before small steps that don't depend
+  /// on each other run side by side.
+  std::int64_t least_gain = 2500;
   // Passes, to be switched off to see what one of them does.
   bool dead_code = true;
   bool fold_constants = true;

@@ -18,9 +18,13 @@ constexpr std::int64_t hand_over_ns = 1500;   // to call a thread
 class GroupFinder {
  public:
   GroupFinder(const Graph& g, const Schedule& s)
-      : g_(g), s_(s), reader_(g.states().size(), none), writer_(g.states().size(), none) {}
+      : g_(g),
+        s_(s),
+        update_of_(find_updates(g)),
+        reader_(g.states().size(), none),
+        writer_(g.states().size(), none) {}
 
-  Groups run() && {
+  Groups run(std::int64_t least_gain) && {
     const auto count = static_cast<std::uint32_t>(s_.steps.size());
     groups_.end.resize(count);
     groups_.durations.resize(count);
@@ -28,7 +32,6 @@ class GroupFinder {
       groups_.end[step] = step;
       groups_.durations[step] = duration(s_.steps[step]);
     }
-    find_updates();
     for (std::uint32_t first = 0, next; first < count; first = next) {
       next = first + 1;
       if (!fits(s_.steps[first])) continue;
@@ -36,7 +39,7 @@ class GroupFinder {
       while (next < count && s_.steps[next].stage == s_.steps[first].stage && fits(s_.steps[next]) &&
              note_states(next, first))
         ++next;
-      if (next - first > 1 && gain(first, next) >= least_gain.load())
+      if (next - first > 1 && gain(first, next) >= least_gain)
         for (std::uint32_t step = first; step < next; ++step) groups_.end[step] = next - 1;
     }
     return std::move(groups_);
@@ -60,15 +63,6 @@ class GroupFinder {
     for (const std::uint32_t n : step.instructions)
       if (const OperatorDefinition& op = *g_[n].op; op.checks_values || op.draws || op.body) return false;
     return step.loop || flops(g_, g_[step.instructions.front()]) < kernels::cut_flops;
-  }
-
-  void find_updates() {
-    update_of_.assign(g_.size(), none);
-    for (std::uint32_t k = 0; k < g_.states().size(); ++k) {
-      const StateUse& state = g_.states()[k];
-      const Value& after = g_.value(s_.layouts[state.after].root);
-      if (state.after != state.before && after.source == Source::instruction) update_of_[after.index] = k;
-    }
   }
 
   /// Notes which states a step reads and updates; false when it may not run beside those of its group, which
@@ -117,8 +111,8 @@ class GroupFinder {
 
 }  // namespace
 
-Groups find_groups(const Graph& graph, const Schedule& schedule) {
-  return GroupFinder(graph, schedule).run();
+Groups find_groups(const Graph& graph, const Schedule& schedule, std::int64_t least_gain) {
+  return GroupFinder(graph, schedule).run(least_gain);
 }
 
 }  // namespace wengert::program

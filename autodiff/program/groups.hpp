@@ -1,7 +1,5 @@
 #pragma once
 
-#include <atomic>
-
 #include "autodiff/program/schedule.hpp"
 
 namespace wengert::program {
@@ -18,11 +16,9 @@ struct Groups {
   bool begins(std::uint32_t step) const { return end[step] != step && (step == 0 || end[step - 1] < step); }
 };
 
-/// What two threads must gain by a group, in nanoseconds. Tests make groups of everything.
-inline std::atomic<std::int64_t> least_gain{2500};
-
 /// Steps that can throw, draw random numbers or run a function of the user's stand alone, and products that
-/// are cut into pieces themselves; nobody runs beside what changes a state that he reads.
-Groups find_groups(const Graph& graph, const Schedule& schedule);
+/// are cut into pieces themselves; nobody runs beside what changes a state that he reads. Two threads must
+/// gain `least_gain` nanoseconds by a group.
+Groups find_groups(const Graph& graph, const Schedule& schedule, std::int64_t least_gain);
 
 }  // namespace wengert::program

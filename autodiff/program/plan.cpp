@@ -82,12 +82,13 @@ class Arena {
 
 class Planner {
  public:
-  Planner(const Graph& g, const Schedule& s, bool calls)
-      : g_(g), s_(s), calls_(calls), notes_(g.values().size()) {}
+  Planner(const Graph& g, const Schedule& s, const PlanOptions& options)
+      : g_(g), s_(s), calls_(options.calls), notes_(g.values().size()) {
+    if (!calls_) groups_ = find_groups(g_, s_, options.least_gain);
+  }
 
   Plan run() && {
     inherited_.assign(g_.values().size(), false);
-    if (!calls_) groups_ = find_groups(g_, s_);
     find_lifetimes();
     find_homes();
     find_in_place();
@@ -223,8 +224,7 @@ class Planner {
     plan_.in_place.assign(count, false);
     std::uint32_t last_check = 0;  // one after the last step that can throw
     for (std::uint32_t n = 0; n < g_.size(); ++n)
-      if ((g_[n].op->checks_values || g_[n].op->body) && s_.step_of[n] != none)
-        last_check = std::max(last_check, s_.step_of[n] + 1);
+      if (may_throw(g_, s_, g_[n])) last_check = std::max(last_check, s_.step_of[n] + 1);
     std::vector<bool> old_escapes(count, false);
     const auto note = [&](ValueId v) {
       const Value& r = g_.value(root(v));
@@ -489,8 +489,8 @@ class Planner {
 
 }  // namespace
 
-Plan make_plan(const Graph& graph, const Schedule& schedule, bool calls) {
-  return Planner(graph, schedule, calls).run();
+Plan make_plan(const Graph& graph, const Schedule& schedule, const PlanOptions& options) {
+  return Planner(graph, schedule, options).run();
 }
 
 }  // namespace wengert::program

@@ -101,7 +101,11 @@ struct Plan {
   }
 };
 
-/// With `calls`, each instruction that is no view is a call of its operator's kernel.
-Plan make_plan(const Graph& graph, const Schedule& schedule, bool calls = false);
+struct PlanOptions {
+  bool calls;               ///< each instruction that is no view is a call of its operator's kernel
+  std::int64_t least_gain;  ///< of groups, see find_groups()
+};
+
+Plan make_plan(const Graph& graph, const Schedule& schedule, const PlanOptions& options);
 
 }  // namespace wengert::program

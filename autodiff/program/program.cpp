@@ -1,6 +1,7 @@
 #include "autodiff/program/program.hpp"
 
 #include "autodiff/graph/apply.hpp"
+#include "autodiff/kernels/blas.hpp"
 #include "autodiff/kernels/workers.hpp"
 #include "autodiff/ops/structure.hpp"
 #include "autodiff/program/count.hpp"
@@ -82,11 +83,14 @@ Program::Program(Graph recorded, const CaptureOptions& options, bool checks)
   graph_ = optimise(std::move(recorded), options, statistics_.passes);
   graph_.shrink_to_fit();  // before the plan, which points to attributes
   schedule_ = make_schedule(graph_, {.fuse = options.fuse, .as_recorded = checks});
-  plan_ = make_plan(graph_, schedule_, checks);
+  plan_ = make_plan(graph_, schedule_, {.calls = checks, .least_gain = options.least_gain});
   count(graph_, schedule_, plan_, statistics_);
   find_results();
   schedule_.shrink();
-  for (const Instruction& i : graph_.instructions()) calls_users_ |= i.op->body != nullptr;
+  for (const Instruction& i : graph_.instructions()) {
+    calls_users_ |= i.op->body != nullptr;
+    packs_ |= i.op->row.direct != nullptr && flops(graph_, i) >= kernels::packing_flops;
+  }
   brief_ = !plan_.parallel && !calls_users_ && statistics_.flops + statistics_.bytes_moved < brief_work;
 }
 
@@ -213,6 +217,7 @@ bool Program::run(const Tensor* arguments, Tensor* results) {
       context.workers.emplace_back(plan_);
     if (context.threads != context.shared_by) share_out(context);
   }
+  if (updates_ && packs_) kernels::packing_buffer();  // while no state has changed
   if (!prepare(context, arguments)) return false;
   hand_out(context, arguments, results);
   run_steps(context);

@@ -122,6 +122,7 @@ class Program {
   bool updates_ = false;
   bool calls_users_ = false;
   bool brief_ = false;
+  bool packs_ = false;  // products may lay out their operands
   bool has_history_ = false;
   std::vector<bool> differentiable_;
   std::atomic<Context*> spare_{nullptr};

@@ -52,7 +52,8 @@ class Scheduler {
   Schedule run() && {
     look_at_views();
     look_at_forms();
-    find_updates();
+    update_of_ = find_updates(g_);
+    readers_.resize(g_.states().size());
     place();
     if (options_.fuse) put_off_updates();
     collect();
@@ -151,19 +152,6 @@ class Scheduler {
     return i.output;
   }
 
-  // What changes a state in place has to wait for everybody who reads the old value, and for everything that
-  // can throw: an exception leaves all states as they were.
-  void find_updates() {
-    update_of_.assign(g_.size(), none);
-    for (std::uint32_t k = 0; k < g_.states().size(); ++k) {
-      const StateUse& state = g_.states()[k];
-      if (state.after == state.before) continue;
-      const Instruction* last = g_.producer(state.after);
-      if (last != nullptr && s_.forms[index(*last)].kind != Kind::view) update_of_[index(*last)] = k;
-    }
-    readers_.resize(g_.states().size());
-  }
-
   std::uint32_t index(const Instruction& i) const {
     return static_cast<std::uint32_t>(&i - g_.instructions().data());
   }
@@ -214,6 +202,8 @@ class Scheduler {
           after(index(*p), !same_as_root(inputs[k]) || form.moves[k] == Moves::row ||
                                (form.moves[k] == Moves::scalar && form.elements != 1));
       }
+      // What changes a state in place has to wait for everybody who reads the old value, and for everything
+      // that can throw: an exception leaves all states as they were.
       if (update_of_[n] != none) {
         stage = std::max(stage, checked);
         for (const std::uint32_t r : readers_[update_of_[n]])
@@ -229,7 +219,7 @@ class Scheduler {
           if (stage_[p] == stage) unite(n, p);
         unite_with_neighbours(n);
       }
-      if (i.op->checks_values || i.op->body) checked = std::max(checked, stage + 1);
+      if (may_throw(g_, s_, i)) checked = std::max(checked, stage + 1);
       remember_readers(n);
     }
   }
@@ -387,6 +377,25 @@ Layout Schedule::layout(ValueId v) const {
   Layout own;
   own.root = v;
   return own;
+}
+
+bool may_throw(const Graph& graph, const Schedule& schedule, const Instruction& i) {
+  if (i.op->view) return false;
+  if (i.op->checks_values || i.op->body) return true;
+  if (schedule.forms[graph.value(i.output).index].kind != Kind::call) return false;
+  const auto inputs = graph.inputs(i);
+  return i.op->takes_memory || !std::all_of(inputs.begin(), inputs.end(),
+                                            [&](ValueId v) { return schedule.layouts[v].contiguous; });
+}
+
+std::vector<std::uint32_t> find_updates(const Graph& graph) {
+  std::vector<std::uint32_t> update_of(graph.size(), none);
+  for (std::uint32_t k = 0; k < graph.states().size(); ++k) {
+    const StateUse& state = graph.states()[k];
+    const Instruction* const last = state.after == state.before ? nullptr : graph.producer(state.after);
+    if (last != nullptr && !last->op->view) update_of[graph.value(state.after).index] = k;
+  }
+  return update_of;
 }
 
 Schedule make_schedule(const Graph& graph, const ScheduleOptions& options) {

@@ -74,6 +74,14 @@ struct ScheduleOptions {
   bool as_recorded = false;  ///< without loops: steps in the order of the instructions
 };
 
+/// Whether an instruction may throw while it runs: it checks what it reads, is the user's, or its kernel may
+/// take memory, for intermediate results or copies of operands that it can't use as they lie.
+bool may_throw(const Graph& graph, const Schedule& schedule, const Instruction& i);
+
+/// By instruction: the number of the state that its result replaces; none. A new value that is a view of
+/// another one replaces the state's tensor after the run, and is nobody's.
+std::vector<std::uint32_t> find_updates(const Graph& graph);
+
 /// Groups the instructions of a graph into steps. Each gets the earliest stage at which its inputs are there;
 /// what belongs together by its data and runs over one domain in one stage becomes one loop. Linear in the
 /// number of instructions.

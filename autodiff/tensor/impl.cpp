@@ -155,8 +155,11 @@ void destroy(TensorImpl* first) noexcept {
     if (impl->inputs != nullptr) dead = release_inputs(impl, dead);
     if (impl->storage != &impl->embedded) {
       if (Storage* const bytes = impl->storage; bytes != nullptr) {
+        // A one that is read here stays: only who has a count can add another, and this header's is the last.
+        // The read acquires, so whatever other holders did with the bytes before they gave up their counts
+        // (a release) comes before the bytes are used again.
         if (bytes->refs.load() == 1 && bytes->release == nullptr)
-          free_storage(bytes);  // nobody else can count it any more
+          free_storage(bytes);
         else
           release_storage(bytes);
       }

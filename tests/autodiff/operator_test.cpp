@@ -2,11 +2,14 @@
 
 #include <doctest/doctest.h>
 
+#include <functional>
+#include <thread>
 #include <xtensor/xio.hpp>
 
 #include "autodiff/autodiff.hpp"
 #include "autodiff/graph/samples.hpp"
 #include "autodiff/tensor/random.hpp"
+#include "tests/autodiff/messages.hpp"
 
 using namespace wengert;
 
@@ -120,6 +123,40 @@ TEST_CASE("an operator with an xtensor body passes the battery and computes") {
   CHECK(differences()(tensor({1.0}), f64({2.0})).dtype() == DType::float64);
   check_operator(exp_sum());
   CHECK(exp_sum()(tensor({0.5, -0.5})).item<float>() == 1.0f);
+}
+
+// It would wait for itself for ever, or change the states of a run that goes on afterwards.
+TEST_CASE(
+    "a body that calls the captured function it runs in is an error, and the states stay as they were") {
+  static std::function<void()> meanwhile;
+  static const Operator op = [] {
+    UserOperatorSpec s = spec("calls_back");
+    s.forward = [](const XArrays<double>& in, XArray<double>& out) {
+      if (meanwhile) meanwhile();
+      xt::noalias(out) = 2.0 * in[0];
+    };
+    return define_operator(s);
+  }();
+  const auto check = [] {
+    State calls(f64({0.0, 0.0}));
+    auto step = capture([&](const Tensor& x) {
+      calls.set(calls.value() + 1.0);
+      return op(x) * calls.value();
+    });
+    const Tensor x = f64({1.0, 3.0});
+    const auto other_type = [&] { step(f64({1.0})); };
+    for (const std::function<void()>& f : std::initializer_list<std::function<void()>>{
+             [&] { step(x); }, [&] { other_type(); }, [&] { step.report(); }}) {
+      meanwhile = f;
+      CHECK(has(message([&] { step(x); }), "used while it runs"));
+      CHECK(calls.value().to_vector<double>() == std::vector<double>{0, 0});
+    }
+    meanwhile = nullptr;
+    CHECK(step(x).to_vector<double>() == std::vector<double>{2, 6});
+    CHECK(step(x).to_vector<double>() == std::vector<double>{4, 12});
+  };
+  check();
+  std::thread(check).join();  // with one thread in a process, and several, other instructions take a turn
 }
 
 TEST_CASE("the operator is in the table, in graphs, and its derivatives of higher order follow") {

@@ -5,7 +5,8 @@
 #include <vector>
 
 #include "autodiff/autodiff.hpp"
-#include "random_recipes.hpp"
+#include "tests/autodiff/random_recipes.hpp"
+#include "tests/autodiff/side_by_side.hpp"
 
 using namespace wengert;
 using namespace recipes;
@@ -34,7 +35,7 @@ std::string disagreement(const Recipe& r, DType dtype, std::uint64_t seed) {
   const auto f = [&r](const Tensor& a, const Tensor& b, const Tensor& c) { return evaluate(r, a, b, c); };
   const Tensors expected = f(x, y, z);
   const double tolerance = dtype == DType::float64 ? 1e-9 : 2e-3;
-  CaptureOptions all;
+  const CaptureOptions all = num_threads() > 1 ? side_by_side() : CaptureOptions{};
   std::vector<std::pair<const char*, CaptureOptions>> ways{{"all passes", all}};
   ways.push_back({"no dead code", all}), ways.back().second.dead_code = false;
   ways.push_back({"no folding", all}), ways.back().second.fold_constants = false;
@@ -64,7 +65,7 @@ TEST_CASE("eager code, the replayed program, and the program with each pass off 
     Engine engine(seed);
     const Recipe r = random_recipe(engine);
     const DType dtype = seed % 4 == 0 ? DType::float32 : DType::float64;
-    const SideBySide threads(seed % 2 == 0 ? 1 : 3);
+    const Threads threads(seed % 2 == 0 ? 1 : 3);
     const std::string problem = disagreement(r, dtype, seed);
     if (problem.empty()) return problem;
     const Recipe small =

@@ -15,7 +15,6 @@
 #include <vector>
 
 #include "autodiff/autodiff.hpp"
-#include "autodiff/program/groups.hpp"
 
 namespace recipes {
 
@@ -24,20 +23,6 @@ using namespace wengert;
 using Engine = std::mt19937_64;
 
 inline int below(Engine& engine, std::size_t n) { return static_cast<int>(engine() % n); }
-
-/// Several threads; whatever may run side by side does, even if that is worth nothing.
-struct SideBySide {
-  int threads = num_threads();
-  std::int64_t gain = program::least_gain.load();
-  explicit SideBySide(int count) {
-    set_num_threads(count);
-    if (count > 1) program::least_gain.store(-1000000000);
-  }
-  ~SideBySide() {
-    set_num_threads(threads);
-    program::least_gain.store(gain);
-  }
-};
 
 /// One operator of a recipe: which, and which earlier values it takes.
 struct Step {
