@@ -44,9 +44,10 @@ void check_same(const F& f, const Tensor& x, const Tensor& labels) {
   }
 }
 
+/// Of rows that follow one another different ones, unless there are seven classes.
 Tensor labels_of(std::int64_t rows, std::int64_t classes) {
   std::vector<std::int64_t> all;
-  for (std::int64_t i = 0; i < rows; ++i) all.push_back((5 * i + 2) % classes);
+  for (std::int64_t i = 0; i < rows; ++i) all.push_back((7 * i + 2) % classes);
   return from_vector(all);
 }
 
@@ -101,6 +102,23 @@ TEST_CASE("cotangents of different places are not joined") {
     return sum(take_along_axis(exp(v), labels, -1)) + sum(tanh(v) * one_hot(4 - labels, 5, v.dtype()));
   };
   check_same(with_gradient(loss), random::normal({7, 5}), labels_of(7, 5));
+  const auto product = [](const Tensor& v, const Tensor& labels) {
+    return sum(tanh(v) * one_hot(labels, 5, v.dtype()) * one_hot(4 - labels, 5, v.dtype()));
+  };
+  check_same(with_gradient(product), random::normal({7, 5}), labels_of(7, 5));
+}
+
+TEST_CASE("a choice between entries and something else than zero is made everywhere") {
+  for (const double other : {0.0, 0.5}) {
+    CAPTURE(other);
+    check_same(
+        [=](const Tensor& x, const Tensor& labels) {
+          const Tensor chosen = one_hot(labels, 5, x.dtype());
+          return Tensors{where(x > 0.0, chosen, other), where(x > 0.0, other, chosen),
+                         where(x > 0.0, 2.0 * chosen, other * x)};
+        },
+        random::normal({7, 5}), labels_of(7, 5));
+  }
 }
 
 TEST_CASE("several entries of a row, rows of another axis and repeated rows are left as they are") {
@@ -143,6 +161,14 @@ TEST_CASE("a cotangent that is infinite or NaN reaches what it reached before") 
     return all;
   };
   check_same(gradient, random::normal({4, 3}), labels_of(4, 3));
+  // Known when it runs only, one number a row.
+  for (const double g : {infinity, -infinity, std::numeric_limits<double>::quiet_NaN(), 0.0})
+    check_same(
+        [=](const Tensor& x, const Tensor& labels) {
+          const Tensor v = variable(x), y = sum(tanh(v) * one_hot(labels, 3, x.dtype()), -1);
+          return Tensors{gradients(sum((max(x, -1) + g) * y), {v})[0]};
+        },
+        random::normal({4, 3}), labels_of(4, 3));
 }
 
 TEST_CASE("a label that one_hot does not take is an error of the replay, too") {
