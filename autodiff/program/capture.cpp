@@ -206,8 +206,8 @@ void give_history(Tensors& results, const program::Program& program, const Tenso
 
 }  // namespace
 
-bool CaptureCore::Impl::run(program::Program& program, const Tensor* arguments, bool variables,
-                            Tensors& results) const {
+[[gnu::always_inline]] inline bool CaptureCore::Impl::run(program::Program& program, const Tensor* arguments,
+                                                          bool variables, Tensors& results) const {
   results.resize(program.graph().outputs().size());
   if (!program.run(arguments, results.begin())) return false;
   if (recording.enabled && (variables || program.has_history()))
@@ -217,7 +217,8 @@ bool CaptureCore::Impl::run(program::Program& program, const Tensor* arguments, 
 
 /// Runs a known program, if there is one, on arguments that need not count: nothing but the program's own
 /// kernels runs meanwhile.
-bool CaptureCore::Impl::replay(const Tensor* arguments, std::size_t count, Tensors& results) {
+[[gnu::always_inline]] inline bool CaptureCore::Impl::replay(const Tensor* arguments, std::size_t count,
+                                                             Tensors& results) {
   if (!plain(arguments, count)) return false;
   std::unique_lock lock(turn);
   const Entry* const e = current(arguments, count);
@@ -233,7 +234,8 @@ bool CaptureCore::Impl::replay(const Tensor* arguments, std::size_t count, Tenso
 
 void CaptureCore::call(ErasedFunction function, const std::shared_ptr<void>& object, const Tensor* arguments,
                        std::size_t count, Tensors& results) {
-  if (recording.tracer == nullptr && impl_->replay(arguments, count, results)) return;
+  if (recording.tracer == nullptr && impl_->replay(arguments, count, results)) [[likely]]
+    return;
   const std::vector<Tensor> counted(arguments, arguments + count);
   call_counted(function, object, counted.data(), count, results);
 }

@@ -33,23 +33,24 @@ void Tensors::reserve(std::size_t count) {
 
 void Tensors::take(Tensors& other) noexcept {
   size_ = std::exchange(other.size_, 0);
-  many_ = std::exchange(other.many_, nullptr);
-  capacity_ = std::exchange(other.capacity_, few);
-  if (many_ != nullptr) return;
+  if (other.many_ != nullptr) {
+    many_ = std::exchange(other.many_, nullptr);
+    capacity_ = std::exchange(other.capacity_, few);
+    return;
+  }
   for (std::size_t i = 0; i < size_; ++i) new (few_ + i) Tensor(std::move(other.few_[i]));
 }
 
 Tensors& Tensors::operator=(Tensors&& other) noexcept {
   if (this == &other) return *this;
-  clear();
+  if (size_ != 0 || many_ != nullptr) clear();
   take(other);
   return *this;
 }
 
 void Tensors::clear() noexcept {
   for (Tensor& t : *this) t.~Tensor();
-  if (many_ != nullptr) ::operator delete(many_);
-  many_ = nullptr;
+  if (many_ != nullptr) ::operator delete(std::exchange(many_, nullptr));
   size_ = 0;
   capacity_ = few;
 }

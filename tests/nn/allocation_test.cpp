@@ -16,13 +16,16 @@
 // their own, and then nothing is counted.
 
 namespace {
-std::atomic<long> allocations{0};                // of all threads
-thread_local std::size_t buffer_bytes = 0;       // of aligned blocks: what buffers of tensors are
-thread_local std::size_t most_bytes = SIZE_MAX;  // of an aligned block: there is no more memory
+std::atomic<long> allocations{0};           // of all threads
+thread_local std::size_t buffer_bytes = 0;  // of aligned blocks: what buffers of tensors are
 }  // namespace
 
 #if defined(__GLIBC__) && !defined(WENGERT_SANITIZED)
 #define WENGERT_COUNTS_ALLOCATIONS
+
+namespace {
+thread_local std::size_t most_bytes = SIZE_MAX;  // of an aligned block: there is no more memory
+}
 
 extern "C" {
 void* __libc_malloc(std::size_t);
