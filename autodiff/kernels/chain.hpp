@@ -205,9 +205,21 @@ WENGERT_INLINE void parts(std::byte* const* slots, const RowOp& op, std::int64_t
 }
 
 template <class T>
-void rows(std::byte* const* slots, const RowOp& op, std::int64_t, std::int64_t n) {
+[[gnu::noinline]] void registers(std::byte* const* slots, const RowOp& op, std::int64_t n) {
   constexpr int width = Vec<T, Simd>::width;
   parts<largest_group, T>(slots, op, 0, (n + width - 1) / width);
+}
+
+/// Of a single register the chain is all that there is to do: no frame, no loops.
+template <class T>
+void rows(std::byte* const* slots, const RowOp& op, std::int64_t, std::int64_t n) {
+  using V = Vec<T, Simd>;
+  if (n > V::width) return registers<T>(slots, op, n);
+  const auto* const step = static_cast<const ChainStep*>(op.attributes);
+  const std::byte* const p = slots[op.in[0]];
+  const auto first = function<T, 1>(step);
+  if ((op.repeated & 1) != 0) return first(elementwise::splat<T, T>(p).v.data, slots, 0, step);
+  return first(elementwise::load<T, T>(p, 0).v.data, slots, 0, step);
 }
 
 template <class T>
