@@ -176,6 +176,24 @@ struct StoreStep {
   static constexpr Functions<T> functions = functions_of<On, T>();
 };
 
+/// Asks for what another operation will write, while elementary functions are computed.
+template <class T>
+struct FetchStep {
+  template <class Registers>
+  struct On;
+  template <int... I>
+  struct On<std::integer_sequence<int, I...>> {
+    static void run(typename Lane<T, I>::type... x, std::byte* const* slots, std::int64_t at,
+                    const ChainStep* step) {
+      constexpr int bytes = sizeof...(I) * sizeof(Vec<T, Simd>), line = 64;
+      const std::byte* const p = slots[step->slot] + at;
+      for (int i = 0; i < bytes; i += line) __builtin_prefetch(p + i, 1);
+      WENGERT_JUMP function<T, sizeof...(I)>(step + 1)(x..., slots, at, step + 1);
+    }
+  };
+  static constexpr Functions<T> functions = functions_of<On, T>();
+};
+
 /// `count` groups, from byte `at` on.
 template <class T, int... I>
 void groups(std::byte* const* slots, const RowOp& op, std::int64_t at, std::int64_t count,
@@ -223,9 +241,12 @@ void rows(std::byte* const* slots, const RowOp& op, std::int64_t, std::int64_t n
 }
 
 template <class T>
-inline constexpr ChainRunner runner = {rows<T>, &StoreStep<T, false>::functions,
+inline constexpr ChainRunner runner = {rows<T>,
+                                       &StoreStep<T, false>::functions,
                                        &StoreStep<T, true>::functions,
-                                       largest_group* static_cast<int>(sizeof(Vec<T, Simd>)), most_steps};
+                                       &FetchStep<T>::functions,
+                                       largest_group* static_cast<int>(sizeof(Vec<T, Simd>)),
+                                       most_steps};
 
 template <class F, class T, int n>
 struct Compiled {
@@ -235,6 +256,7 @@ struct Compiled {
   static constexpr ChainRule rule() {
     ChainRule r;
     r.runner = &runner<T>;
+    r.is_long = OneRegister<F, T, Indices<n>>::is_long;
     r.functions[0][0] = step<0, false>;
     if constexpr (n == 2) {
       r.functions[0][1] = step<0, true>;

@@ -43,6 +43,8 @@ struct ChainRunner {
   RowKernel kernel = nullptr;
   const void* store = nullptr;  ///< ChainStep::functions of what writes to `slot` and goes on
   const void* end = nullptr;    ///< ... and ends the chain
+  const void* fetch =
+      nullptr;          ///< ... of what asks for the cache lines at `slot`, to be written, and goes on
   int group_bytes = 0;  ///< of the registers that are handed on at most; equal in all steps of a chain
   int most_steps = 0;   ///< of a chain: a store and a load that often cost nothing
 };
@@ -51,6 +53,7 @@ struct ChainRunner {
 struct ChainRule {
   const void* functions[2][2] = {};  ///< [the input that is handed on][the other one is repeated]
   const ChainRunner* runner = nullptr;
+  bool is_long = false;  ///< an elementary function: while it computes, memory has time
 };
 
 /// What an elementwise row kernel gets with more than one row, each at a distance of its own.

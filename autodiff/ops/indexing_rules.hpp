@@ -67,7 +67,7 @@ class Places {
   Value value(Rewriting& r) const;         ///< what v holds there
   /// What x holds there. Elementwise operators that compute x, `depth` of them one behind the other, are
   /// computed there again.
-  Value take(Rewriting& r, Value x, int depth = 4) const;
+  Value take(Rewriting& r, Value x, int depth = 8) const;
   Value put(Rewriting& r, Value value) const;  ///< the value there, 0 elsewhere
 
  private:

@@ -214,17 +214,72 @@ void logsumexp_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows,
       .fails_with("an axis that the tensor does not have");
 }
 
+[[maybe_unused]] const OperatorDefinition& named(const char* name) { return *find_operator(name); }
+
+/// softmax and log_softmax by the operators that they consist of. What is the same in both is computed once,
+/// what is elementwise runs in chains, and what only labels are taken from is computed there.
+class Parts {
+ public:
+  /// Whether it pays: rows are neither so short that what is done once a row counts, nor so long that they
+  /// leave the L1 cache between one operator and the next.
+  static bool fit(const Rewriting& r) {
+    constexpr std::int64_t shortest = 384, longest = 16384;  // elements, bytes
+    return r.large() && along_last_axis(*r.call) && r.shape.back() >= shortest &&
+           r.shape.back() * static_cast<std::int64_t>(item_size(r.dtype)) <= longest;
+  }
+  explicit Parts(Rewriting& rewriting) : r_(rewriting) {
+    static const OperatorDefinition &max = named("max"), &subtract = named("subtract"), &sum = named("sum");
+    const ReduceAttributes last{{static_cast<std::uint8_t>(1u << (r_.shape.size() - 1))}, true};
+    const auto x = r_.inputs[0];
+    shifted_ = r_.make(subtract, {x, r_.make(max, {x}, &last)});
+    total_ = r_.make(sum, {exponentials()}, &last);
+  }
+  Rewriting::Value p() const {
+    static const OperatorDefinition &multiply = named("multiply"), &divide = named("divide");
+    return r_.make(multiply, {exponentials(), r_.make(divide, {r_.number(1.0, r_.dtype), total_})});
+  }
+  Rewriting::Value log_p() const {
+    static const OperatorDefinition &subtract = named("subtract"), &log = named("log");
+    return r_.make(subtract, {shifted_, r_.make(log, {total_})});
+  }
+
+ private:
+  Rewriting::Value exponentials() const {
+    static const OperatorDefinition& exp = named("exp");
+    return r_.make(exp, {shifted_});
+  }
+
+  Rewriting& r_;
+  Rewriting::Value shifted_, total_;
+};
+
 /// Where a program has p = softmax(x), or wants exp of the result, which is the same, the exponentials of
-/// log_softmax(x) are there. For the derivative alone it would not pay: a pass that computes exponentials is
-/// exchanged for two that read and write. Small results keep the bits of eager code.
+/// log_softmax(x) are there, and with parts for the derivative alone as well. Otherwise that would not pay: a
+/// pass that computes exponentials is exchanged for two that read and write. Small results keep the bits of
+/// eager code.
 [[maybe_unused]] Rewriting::Value share_exponentials(Rewriting& r) {
-  static const OperatorDefinition& exp = *find_operator("exp");
-  if (!r.large() || !(r.read_by(exp) || r.input_read_by(0, *softmax_))) return r.none;
+  static const OperatorDefinition& exp = named("exp");
+  if (!r.large()) return r.none;
+  const bool parts = Parts::fit(r);
+  if (!r.read_by(exp) && !r.input_read_by(0, *softmax_) && !(parts && r.read_by(*log_softmax_vjp_)))
+    return r.none;
   const auto x = r.inputs[0];
-  const auto p = r.make(*softmax_, {x}, r.call->attributes);
-  const auto y = r.make(*log_softmax_from_p_, {x, p}, r.call->attributes);
+  Rewriting::Value p, y;
+  if (parts) {
+    const Parts of(r);
+    p = of.p();
+    y = of.log_p();
+  } else {
+    p = r.make(*softmax_, {x}, r.call->attributes);
+    y = r.make(*log_softmax_from_p_, {x, p}, r.call->attributes);
+  }
   r.state(exp, y, p);
   return y;
+}
+
+[[maybe_unused]] Rewriting::Value share_with_log_softmax(Rewriting& r) {
+  if (Parts::fit(r) && r.input_read_by(0, *log_softmax_)) return Parts(r).p();
+  return r.find(*softmax_, {r.inputs[0]}, r.call->attributes);
 }
 
 /// log_softmax_vjp of a cotangent g that is zero but for one entry in each row: its sum is that entry.
@@ -232,7 +287,6 @@ void logsumexp_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows,
   const auto y = r.inputs[1];
   const auto g = r.large() && along_last_axis(*r.call) ? Places::of(r, r.inputs[0]) : std::nullopt;
   if (!g) return r.none;
-  const auto named = [](const char* name) -> const OperatorDefinition& { return *find_operator(name); };
   static const OperatorDefinition &exp = named("exp"), &equal = named("equal"), &where = named("where"),
                                   &product = named("safe_multiply"), &subtract = named("subtract");
   const auto masked =
@@ -350,8 +404,7 @@ void softmax() {
               .fits = along_last_axis},
       .reads_output = true,
       .vjp = [](const Call& call, const Tensor& g) { return vjp_by(*softmax_vjp_, call, g); },
-      .rewrite =  // log_softmax may have asked for it
-      [](Rewriting& r) { return r.find(*softmax_, {r.inputs[0]}, r.call->attributes); },
+      .rewrite = share_with_log_softmax,
       .flops = flops_per_input<5>,
       .samples = [] { return logits(); },
       .errors = [] { return logit_errors(); },

@@ -24,10 +24,17 @@ void with_item(const RowOp& op, F&& f) {
 template <class After>
 void run(const std::vector<LoopOp>& ops, std::byte** slots, std::int64_t rows, std::int64_t columns,
          After&& after) {
-  const std::int64_t extents[3][2] = {{1, rows * columns}, {1, rows}, {rows, columns}};
+  const std::int64_t extents[4][2] = {{1, rows * columns}, {1, rows}, {rows, columns}, {1, columns}};
   for (const LoopOp& o : ops) {
     const auto& [r, c] = extents[static_cast<int>(o.extent)];
     o.op.kernel(slots, o.op, r, c);
+    if (o.extent == Extent::row) {
+      for (std::int64_t row = 1; row < rows; ++row) {
+        for (const RowMove& m : *o.moves) slots[m.slot] += m.bytes;
+        o.op.kernel(slots, o.op, r, c);
+      }
+      for (const RowMove& m : *o.moves) slots[m.slot] -= (rows - 1) * m.bytes;
+    }
     after();
   }
 }

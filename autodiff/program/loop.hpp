@@ -19,11 +19,19 @@ enum class Extent : std::uint32_t {
   tile,    ///< one row of all elements of the tile
   column,  ///< one row with an element for each row of the tile
   rows,    ///< the rows and columns of the tile
+  row,     ///< one row, once for each row of the tile
+};
+
+/// An operand of an operation that runs row by row: how far it is to the next row.
+struct RowMove {
+  std::uint32_t slot = 0;
+  std::int64_t bytes = 0;
 };
 
 struct LoopOp {
   RowOp op;
   Extent extent = Extent::tile;
+  std::vector<RowMove>* moves = nullptr;  ///< row by row
 };
 
 /// An operand in memory: which slot it is, where it begins, how far apart rows and columns are.

@@ -2,31 +2,22 @@
 
 #include <algorithm>
 #include <map>
-#include <numeric>
+#include <set>
 #include <tuple>
 #include <unordered_map>
 
 #include "autodiff/program/loop_chains.hpp"
+#include "autodiff/program/loop_tiles.hpp"
 
 namespace wengert::program {
 namespace {
 
 constexpr std::int64_t line = static_cast<std::int64_t>(detail::buffer_alignment);
-/// What the operands of one tile may take of the L1 cache.
-constexpr std::int64_t tile_budget = 32768;
-constexpr std::int64_t largest_tile = 2048;
-constexpr std::int64_t tile_unit = 128;  // whole groups of registers in chains
-/// Elements of a tile of which nothing is read a second time.
-constexpr std::int64_t passing_tile = 1 << 14;
-constexpr std::int64_t most_chunks = 16;
-constexpr std::int64_t fewest_rows_in_chunk = 16;
-/// That sums over rows add side by side.
-constexpr std::int64_t rows_at_once = 8;
+/// Columns from which on an operator runs row by row rather than with numbers of rows copied to whole tiles.
+constexpr std::int64_t shortest_row = 128;
 constexpr std::size_t long_chain = 32;
-/// Loops with this many operations on a tile fetch operands of this many bytes a tile ahead: the hardware
-/// follows a stream only as long as it is read without a pause.
+/// Loops with this many operations on a tile ask for operands beforehand.
 constexpr std::size_t fetching_operations = 6;
-constexpr std::int64_t fetched_bytes = 1 << 20;
 
 class LoopMaker {
  public:
@@ -44,15 +35,13 @@ class LoopMaker {
     links_ = find_chains(r_, plan_);
     for (const ChainLink& link : links_) handed_on_ += link.after != none;
     look_around();
-    choose_tile();
+    choose_tile(loop_, step_, needs_);
     std::uint32_t position = 0;
     loop_.body.reserve(step_.instructions.size());
     for (const std::uint32_t n : step_.instructions) add(n, position++);
     place_temporaries();
     if (loop_.body.size() + handed_on_ >= fetching_operations)
-      for (std::uint32_t k = 0; k < loop_.streams.size(); ++k)
-        if (loop_.streams[k].row_bytes * loop_.rows >= fetched_bytes && loop_.streams[k].column_bytes != 0)
-          loop_.ahead.push_back({k, bytes_ahead(loop_.streams[k])});
+      fetch_ahead(loop_, long_chain_, written_slots_);
     guard_chunks();
     loop_.streams.shrink_to_fit();
     loop_.fixed.shrink_to_fit();
@@ -62,14 +51,6 @@ class LoopMaker {
 
  private:
   std::int64_t total() const { return step_.rows * step_.columns; }
-
-  /// What is asked for after each operation.
-  std::int64_t bytes_ahead(const Stream& s) const {
-    const std::int64_t bytes = loop_.tile_rows * loop_.tile_columns * s.column_bytes;
-    const std::int64_t lines = (bytes + line - 1) / line,
-                       parts = static_cast<std::int64_t>(loop_.body.size());
-    return (lines + parts - 1) / parts * line;
-  }
 
   void look_around() {
     // Where each operation runs.
@@ -82,9 +63,9 @@ class LoopMaker {
       for (const ValueId v : g_.inputs(g_[n])) {
         std::uint32_t& last = notes_.last[r_.root(v)];
         if (r_.inside(r_.root(v)) && (last == none || last < runs_at[position])) last = runs_at[position];
-        item_ = std::max(item_, static_cast<std::int64_t>(item_size(g_.dtype(v))));
+        needs_.item = std::max(needs_.item, static_cast<std::int64_t>(item_size(g_.dtype(v))));
       }
-      item_ = std::max(item_, static_cast<std::int64_t>(item_size(g_.dtype(g_[n].output))));
+      needs_.item = std::max(needs_.item, static_cast<std::int64_t>(item_size(g_.dtype(g_[n].output))));
       ++position;
     }
     position = 0;
@@ -92,9 +73,9 @@ class LoopMaker {
     for (const std::uint32_t n : step_.instructions) {
       const Form& form = s_.forms[n];
       const auto inputs = g_.inputs(g_[n]);
-      whole_rows_ |= form.kind == Kind::rowwise;
-      sums_rows_ |= form.kind == Kind::sums_rows && form.columns != 0;
-      sums_ |= form.kind == Kind::sums_rows;
+      needs_.whole_rows |= form.kind == Kind::rowwise;
+      needs_.sums_rows |= form.kind == Kind::sums_rows && form.columns != 0;
+      needs_.sums |= form.kind == Kind::sums_rows;
       for (std::size_t k = 0; k < inputs.size(); ++k) {
         const ValueId r = r_.root(inputs[k]);
         if (r_.inside(r) || form.moves[k] != Moves::full || notes_.read_by[r] == r_.step_number) continue;
@@ -110,9 +91,9 @@ class LoopMaker {
       }
       live -= ends[position++];
     }
-    passes_ = step_.instructions.size() == 1 && as_they_lie(step_.instructions.front());
+    needs_.passes = step_.instructions.size() == 1 && as_they_lie(step_.instructions.front());
     spread_ = total() == 1 && step_.instructions.size() >= long_chain;
-    wide_operands_ = most + streams + 1;
+    needs_.wide_operands = most + streams + 1;
   }
 
   /// Whether no operand needs a copy as large as a tile.
@@ -121,47 +102,6 @@ class LoopMaker {
     for (std::uint32_t k = 0; k < g_[n].input_count; ++k)
       if (s_.forms[n].moves[k] == Moves::row || s_.forms[n].moves[k] == Moves::column) return false;
     return true;
-  }
-
-  void choose_tile() {
-    std::int64_t elements = tile_budget / (wide_operands_ * item_) / tile_unit * tile_unit;
-    elements = std::clamp(elements, smallest_tile, largest_tile);
-    if (!step_.structured) {
-      loop_.rows = 1;
-      loop_.columns = total();
-    }
-    if (passes_) {
-      elements = passing_tile;
-      if (sums_rows_) elements = std::max(elements, rows_at_once * loop_.columns);
-    }
-    if (loop_.columns > elements && !whole_rows_) {
-      loop_.tile_rows = 1;
-      loop_.tile_columns = elements;
-    } else {
-      loop_.tile_columns = loop_.columns;
-      loop_.tile_rows = std::clamp<std::int64_t>(elements / loop_.columns, 1, loop_.rows);
-    }
-    // Tiles that end on cache lines where that is possible; small loops stay whole.
-    const std::int64_t unit = line / std::gcd(loop_.columns, line);
-    if (loop_.tile_rows > unit && total() > smallest_tile) loop_.tile_rows -= loop_.tile_rows % unit;
-    loop_.column_tiles = (loop_.columns + loop_.tile_columns - 1) / loop_.tile_columns;
-    loop_.tiles = (loop_.rows + loop_.tile_rows - 1) / loop_.tile_rows * loop_.column_tiles;
-    loop_.chunks = total() >= (sums_ ? chunked_elements : parallel_elements(step_))
-                       ? std::min(loop_.tiles, most_chunks)
-                       : 1;
-    // Parts of sums that are small beside what they are the sum of.
-    if (sums_rows_)
-      loop_.chunks = std::clamp<std::int64_t>(loop_.rows / fewest_rows_in_chunk, 1, loop_.chunks);
-    loop_.chunk_tiles = (loop_.tiles + loop_.chunks - 1) / loop_.chunks;
-    if (loop_.column_tiles > 1 && loop_.rows > 1)  // whole rows of tiles
-      loop_.chunk_tiles =
-          (loop_.chunk_tiles + loop_.column_tiles - 1) / loop_.column_tiles * loop_.column_tiles;
-    if (loop_.chunks > 1 && loop_.rows > 1) {
-      const std::int64_t rows_of_tiles = loop_.chunk_tiles / loop_.column_tiles;
-      const std::int64_t need = unit / std::gcd(unit, loop_.tile_rows);
-      loop_.chunk_tiles = (rows_of_tiles + need - 1) / need * need * loop_.column_tiles;
-    }
-    loop_.chunks = (loop_.tiles + loop_.chunk_tiles - 1) / loop_.chunk_tiles;
   }
 
   // ---------------------------------------------------------------------------------------------- operands
@@ -195,6 +135,7 @@ class LoopMaker {
     const auto s = std::find_if(loop_.streams.begin(), loop_.streams.end(),
                                 [&](const Stream& moving) { return moving.slot == slot; });
     if (s == loop_.streams.end()) return slot;  // a single tile
+    written_slots_.insert(slot);
     const bool full = moves == Moves::full;
     const bool rows_on_lines = loop_.rows == 1 || loop_.column_tiles == 1 || s->row_bytes % line == 0;
     const std::int64_t row_bytes = by_rows && full ? loop_.columns * item(v) : 0;
@@ -249,7 +190,40 @@ class LoopMaker {
     bool repeated;
   };
 
+  /// Whether the operation runs row by row: one number a row is then the same for all of its elements, and
+  /// needs no copy as large as the tile.
+  bool row_by_row(std::uint32_t n) const {
+    const Form& form = s_.forms[n];
+    if (form.kind != Kind::elementwise || step_.on_column(form) || loop_.flat() || loop_.tile_rows == 1 ||
+        loop_.tile_columns < shortest_row)
+      return false;
+    return std::any_of(form.moves, form.moves + g_[n].input_count,
+                       [](Moves m) { return m == Moves::column; });
+  }
+  /// Runs the operation row by row if `o` was made so.
+  void set_moves(LoopOp& o) {
+    if (!by_row_) return;
+    o.extent = Extent::row;
+    o.moves = &plan_.row_moves.emplace_back(std::move(moves_));
+    moves_.clear();
+    by_row_ = false;
+  }
+  void moves_by(std::uint32_t slot, std::int64_t bytes) {
+    if (by_row_) add_move(moves_, slot, bytes);
+  }
+  Operand of_row(std::uint32_t slot, std::int64_t bytes) {
+    if (loop_.tile_rows == 1) return {slot, true};
+    if (!by_row_) return {expanded(slot, bytes), false};
+    moves_by(slot, bytes);
+    return {slot, true};
+  }
+
   Operand operand(ValueId v, Moves moves, bool elementwise, bool column_op) {
+    const Operand x = placed(v, moves, elementwise, column_op);
+    if (!x.repeated) moves_by(x.slot, loop_.columns * item(v));
+    return x;
+  }
+  Operand placed(ValueId v, Moves moves, bool elementwise, bool column_op) {
     const ValueId r = r_.root(v);
     const std::int64_t bytes = item(v);
     if (column_op && moves == Moves::full) moves = Moves::column;
@@ -257,7 +231,7 @@ class LoopMaker {
       const std::uint32_t slot = notes_.slot[r];
       if (moves == Moves::scalar) return {slot, !spread_};
       if (moves != Moves::column || !elementwise || column_op) return {slot, false};
-      return loop_.tile_rows == 1 ? Operand{slot, true} : Operand{expanded(slot, bytes), false};
+      return of_row(slot, bytes);
     }
     const Place place = r_.place(v);
     switch (moves) {
@@ -271,7 +245,7 @@ class LoopMaker {
       case Moves::column: {
         const std::uint32_t slot = stream(place, moves, bytes);
         if (!elementwise || column_op) return {slot, false};
-        return loop_.tile_rows == 1 ? Operand{slot, true} : Operand{expanded(slot, bytes), false};
+        return of_row(slot, bytes);
       }
       case Moves::row:
         break;
@@ -297,8 +271,11 @@ class LoopMaker {
     o.op.kernel = runner.kernel;
     o.extent = column ? Extent::column : Extent::tile;
     auto& steps = plan_.chains.emplace_back();
+    bool is_long = false;
+    for (const std::uint32_t p : positions) by_row_ |= row_by_row(step_.instructions[p]);
     for (const std::uint32_t p : positions) {
       const std::uint32_t m = step_.instructions[p];
+      is_long |= g_[m].op->row.chain[dtype]->is_long;
       const auto inputs = g_.inputs(g_[m]);
       const std::uint32_t own = links_[p].handed_on;
       if (links_[p].before == none) {
@@ -311,19 +288,29 @@ class LoopMaker {
       steps.push_back({g_[m].op->row.chain[dtype]->functions[own][other.repeated], other.slot});
       if (links_[p].stored) steps.push_back({runner.store, result(g_[m].output, !column, false)});
     }
-    for (const std::uint32_t p : positions) free_dead(step_.instructions[p], last);
+    const bool in_place = !by_row_;
+    const auto free = [&] {
+      for (const std::uint32_t p : positions) free_dead(step_.instructions[p], last);
+    };
+    if (in_place) free();
     o.op.out = result(out, !column, false);
+    if (!in_place) free();
+    set_moves(o);
     steps.push_back({runner.end, o.op.out});
     steps.shrink_to_fit();
     o.op.attributes = steps.data();
+    if (is_long && !column && long_chain_.steps == nullptr)
+      long_chain_ = {loop_.body.size(), &steps, runner.fetch};
     loop_.body.push_back(o);
     if (notes_.last[out] == none && !r_.leaves[out]) give_back(out);
   }
 
   /// The slot that a result is written to, `by_rows` as in written().
   std::uint32_t result(ValueId out, bool wide, bool by_rows) {
-    const std::uint32_t slot =
-        r_.leaves[out] ? written(out, wide ? Moves::full : Moves::column, by_rows) : temporary(wide);
+    const std::uint32_t slot = r_.leaves[out]
+                                   ? written(out, wide ? Moves::full : Moves::column, by_rows || by_row_)
+                                   : temporary(wide);
+    moves_by(slot, loop_.columns * item(out));
     notes_.slot[out] = slot;
     if (!r_.leaves[out]) notes_.frame[out] = wide ? 2 : 1;
     return slot;
@@ -341,6 +328,7 @@ class LoopMaker {
     const auto inputs = g_.inputs(i);
     const bool elementwise = form.kind == Kind::elementwise;
     const bool column = step_.on_column(form);
+    by_row_ = row_by_row(n);
     LoopOp o;
     o.op.kernel = i.op->row.kernel[static_cast<int>(g_.dtype(inputs[i.op->row.data_input]))];
     o.op.attributes = g_.attributes(i);
@@ -353,12 +341,14 @@ class LoopMaker {
     // Element by element a result may take the place of an operand of the same size.
     const bool equal_items =
         std::all_of(inputs.begin(), inputs.end(), [&](ValueId v) { return item(v) == item(i.output); });
-    if (elementwise && equal_items) free_dead(n, position);
+    const bool in_place = elementwise && equal_items && !by_row_;
+    if (in_place) free_dead(n, position);
     const bool wide = !column && !form.column_result;
     const ValueId out = i.output;
     o.op.out = result(out, wide, !elementwise);
+    set_moves(o);
     loop_.body.push_back(o);
-    if (!(elementwise && equal_items)) free_dead(n, position);
+    if (!in_place) free_dead(n, position);
     if (notes_.last[out] == none && !r_.leaves[out]) give_back(out);
   }
 
@@ -437,7 +427,7 @@ class LoopMaker {
       // A row may be read to the end of a register behind it; a single element begins on a line and ends
       // there.
       const std::int64_t spare = elements > 1 ? line : 0;
-      at += static_cast<std::size_t>((elements * item_ + line - 1) / line * line + spare);
+      at += static_cast<std::size_t>((elements * needs_.item + line - 1) / line * line + spare);
     }
     loop_.frame_bytes = at;
   }
@@ -466,13 +456,14 @@ class LoopMaker {
   Plan& plan_;
   Loop loop_;
 
-  std::vector<ChainLink> links_;                 // by position
-  std::size_t handed_on_ = 0;                    // results that need no memory
-  bool whole_rows_ = false, sums_rows_ = false;  // some operation takes whole rows, adds up rows
-  bool sums_ = false;                            // some operation adds up rows, or everything
-  bool passes_ = false;                          // a single operation: nothing has to stay in the cache
+  bool by_row_ = false;         // the operation at hand runs row by row
+  std::vector<RowMove> moves_;  // its operands
+  LongChain long_chain_;        // the first one with an elementary function
+  std::set<std::uint32_t> written_slots_;
+  std::vector<ChainLink> links_;  // by position
+  std::size_t handed_on_ = 0;     // results that need no memory
+  TileNeeds needs_;
   bool spread_ = false;  // a long chain on one element: numbers fill a register once, not in every operation
-  std::int64_t item_ = 1, wide_operands_ = 1;
   std::map<std::tuple<std::uint32_t, std::int64_t, Moves>, std::uint32_t> streams_;  // by place
   std::unordered_map<std::uint32_t, std::uint32_t> expanded_;
   std::vector<std::uint32_t> spare_wide_, spare_narrow_;

@@ -89,6 +89,7 @@ struct Plan {
   std::deque<DirectSizes> direct_sizes;
   std::deque<std::int64_t> numbers;  ///< that row operations point to
   std::deque<std::vector<ChainStep>> chains;
+  std::deque<std::vector<RowMove>> row_moves;
   std::vector<bool> in_place;  ///< by state: it may be changed where it lies
   std::size_t arena_bytes = 0;
   std::size_t frame_bytes = 0;

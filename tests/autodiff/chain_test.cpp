@@ -144,14 +144,30 @@ TEST_CASE("chains over rows and columns, tiles and chunks") {
     const Tensor scaled = (column * 2.0 - 1.0) * column;  // one element a row
     return Tensors{(tanh(centred) * scaled - row) * x + centred, 1.0 - square(x * row)};
   };
-  for (const Shape& shape :
-       {Shape{3, 5}, Shape{40, 1000}, Shape{9, 3001}, Shape{2, 70001}, Shape{1000, 129}}) {
+  for (const Shape& shape : {Shape{3, 5}, Shape{40, 1000}, Shape{9, 3001}, Shape{2, 70001}, Shape{1000, 129},
+                             Shape{700, 400}, Shape{2100, 130}}) {
     const Tensor x = numbers(shape, DType::float32, 1), row = numbers({shape[1]}, DType::float32, 2),
                  column = numbers({shape[0], 1}, DType::float32, 3);
     auto g = captured(f);
     const Tensors got = g(x, row, column), expected = f(x, row, column);
     for (std::size_t i = 0; i < got.size(); ++i) CHECK(same_bits(got[i], expected[i]));
   }
+}
+
+TEST_CASE(
+    "what runs row by row takes no operand's place, whose next row its last register would reach into") {
+  const auto f = [](const Tensor& x, const Tensor& column) {
+    const Tensor a = tanh(x - column), total = sum(a, -1, true);
+    const Tensor b = a * column + a, largest = max(b, -1, true);
+    return Tensors{total, largest, exp(b - largest) * total};
+  };
+  for (const DType dtype : {DType::float32, DType::float64})
+    for (const Shape& shape : {Shape{600, 129}, Shape{300, 201}, Shape{40, 400}}) {
+      const Tensor x = numbers(shape, dtype, 1), column = numbers({shape[0], 1}, dtype, 3);
+      auto g = captured(f);
+      const Tensors got = g(x, column), expected = f(x, column);
+      for (std::size_t i = 0; i < got.size(); ++i) CHECK(same_bits(got[i], expected[i]));
+    }
 }
 
 TEST_CASE("a chain runs before somebody writes over one of its operands") {
