@@ -81,6 +81,7 @@ struct RowSpec {
   Rule<bool (*)(const Call&)> fits = {};
   std::uint32_t column_inputs = 0;
   bool column_result = false;
+  bool in_place = false;
   Rule<bool (*)(const Call&)> sums_rows = {};
   Rule<bool (*)(const Call&, DirectSizes&)> direct = {};
   RowKernel add_rows[4] = {};
@@ -111,6 +112,7 @@ struct OperatorSpec {
   Rule<Composition> compose = {};
   Rule<RewriteRule> rewrite = {};
   Rule<AtNonzeroRule> at_nonzero = {};
+  Rule<RangeRule> range = {};
   const OperatorDefinition* accumulating = nullptr;
   int overwrites = -1;
   Rule<FlopRule> flops = {};  ///< none: it moves numbers and computes nothing
@@ -142,6 +144,7 @@ inline const OperatorDefinition* define([[maybe_unused]] OperatorSpec spec) {
   op.row.fits = spec.row.fits;
   op.row.column_inputs = spec.row.column_inputs;
   op.row.column_result = spec.row.column_result;
+  op.row.in_place = spec.row.in_place;
   op.row.sums_rows = spec.row.sums_rows;
   op.row.direct = spec.row.direct;
   op.checks_values = spec.checks_values;
@@ -156,6 +159,7 @@ inline const OperatorDefinition* define([[maybe_unused]] OperatorSpec spec) {
   op.compose = std::move(spec.compose);
   op.rewrite = std::move(spec.rewrite);
   op.at_nonzero = spec.at_nonzero;
+  op.range = spec.range;
   op.accumulating = spec.accumulating;
   op.overwrites = spec.overwrites;
   op.flops = spec.flops;

@@ -1,10 +1,10 @@
 #pragma once
 
 /// \file
-/// Elementwise operators from generic lambdas. One lambda has four lives: with vector registers it is the row
+/// Elementwise operators from generic lambdas. One lambda has five lives: with vector registers it is the row
 /// kernel, with plain numbers the reference that the kernel is compared with, with tensors the derivative's
-/// differentiable rule, and with Uses the answer to which values the derivative reads and how much it
-/// computes.
+/// differentiable rule, with Uses the answer to which values the derivative reads and how much it computes,
+/// and with intervals the answer to where the result lies.
 
 #include <bit>
 #include <tuple>
@@ -14,6 +14,7 @@
 #include "autodiff/graph/define.hpp"
 #include "autodiff/kernels/chain.hpp"
 #include "autodiff/kernels/elementwise.hpp"
+#include "autodiff/kernels/interval.hpp"
 #include "autodiff/kernels/uses.hpp"
 #include "autodiff/kernels/vec.hpp"
 
@@ -205,6 +206,7 @@ struct Forward {
   int flops = 0;  ///< for one element
   detail::ElementwiseKernels kernels = {};
   Rule<std::function<double(const double*)>> reference = {};
+  Rule<RangeRule> range = {};
 
   Forward() = default;
   template <class F>
@@ -221,8 +223,12 @@ struct Forward {
     constexpr int operations = rules::operations<F>(std::make_index_sequence<n>{});
     flops = operations;
     kernels = rules::compiled<F, types, n>();
-    if constexpr (!is_variant)
+    if constexpr (!is_variant) {
       reference = [](const double* in) { return evaluate<F>(in, std::make_index_sequence<n>{}); };
+      range = [](const kernels::Interval* in, const Shape&) {
+        return range_of<F>(in, std::make_index_sequence<n>{});
+      };
+    }
   }
 
  private:
@@ -230,6 +236,10 @@ struct Forward {
   static double evaluate(const double* in, std::index_sequence<I...>) {
     using V = kernels::Vec<double, kernels::Scalar>;
     return static_cast<double>(F{}(V(in[I])...).v);
+  }
+  template <class F, std::size_t... I>
+  static kernels::Interval range_of(const kernels::Interval* in, std::index_sequence<I...>) {
+    return F{}(in[I]...);
   }
 };
 
@@ -315,6 +325,7 @@ inline const OperatorDefinition* define_elementwise(const ElementwiseSpec& spec)
   op.flops_per_element = spec.forward.flops;
   op.rewrite = spec.rewrite;
   op.at_nonzero = spec.at_nonzero;
+  op.range = spec.forward.range;
   op.samples = spec.samples;
   op.errors = spec.errors;
   for (int i = 0; i < count; ++i)

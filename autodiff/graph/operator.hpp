@@ -14,6 +14,10 @@
 
 namespace wengert {
 
+namespace kernels {
+class Interval;
+}
+
 /// Element type and shape of a result: what a shape rule computes.
 struct Meta {
   DType dtype;
@@ -104,7 +108,10 @@ using SampleRule = std::function<Samples()>;
 /// its result, or Rewriting::none. See graph/rewriting.hpp.
 class Rewriting;
 using RewriteRule = std::function<std::uint32_t(Rewriting&)>;
-using AtNonzeroRule = std::uint32_t (*)(Rewriting&, std::uint32_t inputs, const OperatorDefinition& by);
+using AtNonzeroRule = std::uint32_t (*)(Rewriting&, std::uint32_t inputs, const OperatorDefinition& by,
+                                        std::span<const std::uint32_t> bounded);
+/// Where the elements of a result of that shape lie, from where those of the inputs do.
+using RangeRule = kernels::Interval (*)(const kernels::Interval* inputs, const Shape& result);
 /// The floating-point operations of one call with a result of that shape, counted as program/statistics.hpp
 /// says.
 using FlopRule = std::int64_t (*)(const Call&, const Shape& result);
@@ -151,6 +158,8 @@ struct OperatorDefinition {
   /// Of an operator whose result may be zero but for one place in each row: Rewriting::at_nonzero for calls
   /// that have such results as these inputs.
   AtNonzeroRule at_nonzero = nullptr;
+  /// Null: anywhere. Elementwise operators have one from their rule.
+  RangeRule range = nullptr;
   /// The operator that adds to something what this one computes: its inputs are this one's, what is added to,
   /// and a number to scale by; it has this one's attributes.
   const OperatorDefinition* accumulating = nullptr;

@@ -1,7 +1,6 @@
 #include "autodiff/graph/rewriting.hpp"
 
 #include <bit>
-#include <vector>
 
 namespace wengert {
 namespace {
@@ -28,10 +27,11 @@ Rewriting::Value Rewriting::sign_taken_out(int i) {
   return make(negative(), {make(call->op, positive, call->attributes)});
 }
 
-Rewriting::Value Rewriting::at_nonzero(std::uint32_t which, const OperatorDefinition& by) {
+Rewriting::Value Rewriting::at_nonzero(std::uint32_t which, const OperatorDefinition& by,
+                                       std::span<const Value> bounded) {
   const OperatorDefinition* computed_by = op(inputs[static_cast<std::size_t>(std::countr_zero(which))]);
   if (computed_by == nullptr || computed_by->at_nonzero == nullptr) return none;
-  return computed_by->at_nonzero(*this, which, by);
+  return computed_by->at_nonzero(*this, which, by, bounded);
 }
 
 Rewriting::Value Rewriting::accumulated(Value into, Value v, Value scale) {

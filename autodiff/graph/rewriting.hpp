@@ -12,7 +12,9 @@
 ///     .rewrite = [](Rewriting& r) { return r.without_neutral(1, 0.0); }    // x - 0 is x
 
 #include <initializer_list>
+#include <optional>
 #include <span>
+#include <vector>
 
 #include "autodiff/graph/operator.hpp"
 
@@ -42,6 +44,11 @@ class Rewriting {
   virtual bool is(Value v, double c) const = 0;
   /// Whether v is a constant, not too large to be looked at, without infinities and NaN.
   virtual bool is_finite(Value v) const = 0;
+  /// If input i of the call at hand is finite wherever no element of some values is NaN or larger than
+  /// kernels::Interval::assumed: those values, which have its shape but for the last axis. The program may
+  /// then compute as if it were, if it looks whether that holds (the operator `bounded`). Nothing where that
+  /// is not known, or where nothing may be assumed.
+  virtual std::optional<std::vector<Value>> finite_where_bounded(std::size_t i) const = 0;
   /// Whether v is read once, by the call at hand, and by nobody outside of the program.
   virtual bool used_here_only(Value v) const = 0;
 
@@ -82,8 +89,8 @@ class Rewriting {
   /// in all of them (cotangents of entries that labels chose), computed at those places alone; otherwise
   /// none. The call is elementwise and zero where these inputs are, whatever the others hold there.
   Value at_nonzero(std::uint32_t which) { return at_nonzero(which, call->op); }
-  /// ... computed by an operator that gives the same.
-  Value at_nonzero(std::uint32_t which, const OperatorDefinition& by);
+  /// ... computed by an operator that gives the same where those values are bounded.
+  Value at_nonzero(std::uint32_t which, const OperatorDefinition& by, std::span<const Value> bounded = {});
   /// What is negated in v; none if v is anything else.
   Value negated(Value v) const;
 };

@@ -81,6 +81,7 @@ struct RowRule {
   bool (*fits)(const Call&) = nullptr;
   std::uint32_t column_inputs = 0;  ///< bit i: input i has one element a row; the others are full tiles
   bool column_result = false;       ///< the result has one element a row
+  bool in_place = false;            ///< not elementwise: the result may take the place of input 0
   /// sum: whether this call adds up over all leading axes (the result is one row) or over all axes.
   bool (*sums_rows)(const Call&) = nullptr;
   /// No row operator, but a kernel that needs nothing but addresses and a few numbers when all operands are

@@ -27,11 +27,19 @@ namespace {
   return v == r.none ? r.sign_taken_out(1) : v;
 }
 
-/// A product with numbers that are finite is 0 where the other factor is.
+/// A product with numbers that are finite is 0 where the other factor is. Of large ones the program looks
+/// whether they are, if that costs less than to compute them.
 [[maybe_unused]] Rewriting::Value at_nonzero_factor(Rewriting& r) {
-  for (const std::size_t i : {0, 1})
-    if (r.is_finite(r.inputs[1 - i]))
-      if (const auto v = r.at_nonzero(1u << i, *safe_multiply_); v != r.none) return v;
+  for (const std::size_t i : {0, 1}) {
+    if (!Places::of(r, r.inputs[i])) continue;
+    std::vector<Rewriting::Value> bounded;
+    if (!r.is_finite(r.inputs[1 - i])) {
+      auto conditions = r.large() ? r.finite_where_bounded(1 - i) : std::nullopt;
+      if (!conditions) continue;
+      bounded = std::move(*conditions);
+    }
+    if (const auto v = r.at_nonzero(1u << i, *safe_multiply_, bounded); v != r.none) return v;
+  }
   return r.none;
 }
 
@@ -143,7 +151,7 @@ void arithmetic() {
   square_ = define_elementwise({
       .name = "square",
       .doc = "x^2",
-      .forward = numeric([](auto x) { return x * x; }),
+      .forward = numeric([](auto x) { return square(x); }),
       .derivative = [](auto x, auto) { return 2.0 * x; },
       .samples = [] { return samples::reals(); },
   });

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "autodiff/kernels/isa.hpp"
+#include "autodiff/tensor/axes.hpp"
 
 namespace wengert::ops {
 inline namespace WENGERT_ISA {
@@ -13,6 +14,14 @@ struct AxisAttributes {
   template <class V>
   void visit(V&& v) const {
     v("axis", axis);
+  }
+};
+/// ... along several, where nothing else has to be said.
+struct AxesAttributes {
+  AxisSet axes;
+  template <class V>
+  void visit(V&& v) const {
+    v("axes", axes);
   }
 };
 

@@ -20,6 +20,7 @@
   FAMILY(slicing)                         \
   FAMILY(indexing)                        \
   FAMILY(along_axis)                      \
+  FAMILY(places)                          \
   FAMILY(random)
 
 namespace wengert::detail {

@@ -58,7 +58,7 @@ class Places {
  public:
   using Value = Rewriting::Value;
 
-  /// If v, of the type of the result at hand, is such a value.
+  /// If v is such a value.
   static std::optional<Places> of(const Rewriting& r, Value v);
 
   bool operator==(const Places& other) const { return from_ == other.from_; }
@@ -68,17 +68,24 @@ class Places {
   /// What x holds there. Elementwise operators that compute x, `depth` of them one behind the other, are
   /// computed there again.
   Value take(Rewriting& r, Value x, int depth = 8) const;
-  Value put(Rewriting& r, Value value) const;  ///< the value there, 0 elsewhere
+  Value put(Rewriting& r, Value value) const;           ///< the value there, 0 elsewhere
+  Value add(Rewriting& r, Value x, Value value) const;  ///< x with the value added there
+  /// The sum of v over the last axis: one number a row, or none where it is a single one for all rows.
+  Value sum(Rewriting& r) const;
 
  private:
-  Places(Value from, bool marked, Value value) : from_(from), value_(value), marked_(marked) {}
+  Places(const Shape& shape, Value from, bool marked, Value value)
+      : shape_(shape), from_(from), value_(value), marked_(marked) {}
+  Value positions(Rewriting& r) const;
 
+  Shape shape_;
   Value from_, value_;
   bool marked_;
 };
 
 /// OperatorDefinition::at_nonzero of take_along_axis_transposed, of one_hot, and of safe_multiply, by which
 /// a one_hot gets other values than 1.
-std::uint32_t at_places(Rewriting& r, std::uint32_t which, const OperatorDefinition& by);
+std::uint32_t at_places(Rewriting& r, std::uint32_t which, const OperatorDefinition& by,
+                        std::span<const std::uint32_t> bounded);
 
 }  // namespace wengert::ops

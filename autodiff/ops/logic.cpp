@@ -100,6 +100,7 @@ void logic() {
             if (r.is(r.inputs[2], 0.0)) return r.at_nonzero(0b010);
             return r.is(r.inputs[1], 0.0) ? r.at_nonzero(0b100) : r.none;
           },
+      .range = [](const kernels::Interval* in, const Shape&) { return where(in[0], in[1], in[2]); },
       .samples =
           [] {
             return Samples{tensor({{true, false, true}, {false, false, true}}), samples::values({2, 3}),

@@ -4,6 +4,7 @@
 #include "autodiff/kernels/columns.hpp"
 #include "autodiff/kernels/reduce.hpp"
 #include "autodiff/ops/arithmetic.hpp"
+#include "autodiff/ops/indexing_rules.hpp"
 #include "autodiff/ops/logic.hpp"
 #include "autodiff/ops/reduction_rules.hpp"
 
@@ -181,6 +182,17 @@ void reduction() {
           },
       .jvp = [](const Call& call,
                 const Tensors& t) { return apply_op(call.op, {t[0]}, call.attributes, call.where); },
+      .rewrite =
+          [](Rewriting& r) {  // of what is zero but for one entry a row
+            static const OperatorDefinition& squeeze = *find_operator("squeeze");
+            const auto& a = r.call->attrs<ReduceAttributes>();
+            const auto places =
+                over_last_axis<ReduceAttributes>(*r.call) ? Places::of(r, r.inputs[0]) : std::nullopt;
+            const auto entry = places ? places->sum(r) : r.none;
+            if (entry == r.none || a.keepdims) return entry;
+            const AxesAttributes last{a.axes};
+            return r.make(squeeze, {entry}, &last);
+          },
       .flops = flops_per_input<1>,
       .samples = [] { return with_small(reductions(ReduceAttributes{}), ReduceAttributes{}); },
       .errors = [] { return axis_errors(ReduceAttributes{}); },

@@ -18,14 +18,6 @@ struct ReshapeAttributes {
   }
 };
 
-struct SqueezeAttributes {
-  AxisSet axes;
-  template <class V>
-  void visit(V&& v) const {
-    v("axes", axes);
-  }
-};
-
 // The strides under which x's elements, where they lie, read as `shape`: possible as long as no axis of the
 // new shape runs across a gap of the old one.
 [[maybe_unused]] bool view_strides(const detail::TensorImpl& x, const Shape& shape, Strides& strides) {
@@ -114,10 +106,10 @@ void reshaping() {
   squeeze_ = define({
       .name = "squeeze",
       .doc = "x without the given axes of length 1",
-      .attributes = attributes_of<SqueezeAttributes>,
+      .attributes = attributes_of<AxesAttributes>,
       .infer =
           [](const Call& call) {
-            const AxisSet axes = call.attrs<SqueezeAttributes>().axes;
+            const AxisSet axes = call.attrs<AxesAttributes>().axes;
             Meta meta{call.dtype(0), {}};
             for (int i = 0; i < call.shape(0).size(); ++i) {
               if (!axes.contains(i))
@@ -134,16 +126,16 @@ void reshaping() {
       .samples =
           [] {
             return Samples()
-                .with({samples::values({1, 3, 1})}, SqueezeAttributes{{0b101}})
-                .with({samples::values({2, 1})}, SqueezeAttributes{{0b10}})
-                .with({samples::values({1})}, SqueezeAttributes{{0b1}})
-                .with({samples::values({})}, SqueezeAttributes{{0}})
-                .with({samples::values({0, 1})}, SqueezeAttributes{{0b10}});
+                .with({samples::values({1, 3, 1})}, AxesAttributes{{0b101}})
+                .with({samples::values({2, 1})}, AxesAttributes{{0b10}})
+                .with({samples::values({1})}, AxesAttributes{{0b1}})
+                .with({samples::values({})}, AxesAttributes{{0}})
+                .with({samples::values({0, 1})}, AxesAttributes{{0b10}});
           },
       .errors =
           [] {
             return Samples()
-                .with({samples::values({2, 3})}, SqueezeAttributes{{0b10}})
+                .with({samples::values({2, 3})}, AxesAttributes{{0b10}})
                 .fails_with("axis 1 has length 3, not 1: x is float64[2, 3]");
           },
   });
@@ -214,7 +206,7 @@ Tensor reshape(const Tensor& x, const Shape& shape, SourceLocation where) {
 }
 
 Tensor squeeze(const Tensor& x, const Axes& axes, SourceLocation where) {
-  SqueezeAttributes attributes{};
+  ops::AxesAttributes attributes{};
   if (axes.all()) {
     for (int i = 0; i < x.ndim(); ++i)
       if (x.shape()[i] == 1) attributes.axes.add(i);

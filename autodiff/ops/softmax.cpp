@@ -1,8 +1,10 @@
 #include "autodiff/ops/softmax.hpp"
 
+#include <cmath>
 #include <cstring>
 #include <limits>
 
+#include "autodiff/kernels/interval.hpp"
 #include "autodiff/kernels/reduce.hpp"
 #include "autodiff/kernels/softmax.hpp"
 #include "autodiff/ops/arithmetic.hpp"
@@ -288,12 +290,12 @@ class Parts {
   const auto g = r.large() && along_last_axis(*r.call) ? Places::of(r, r.inputs[0]) : std::nullopt;
   if (!g) return r.none;
   static const OperatorDefinition &exp = named("exp"), &equal = named("equal"), &where = named("where"),
-                                  &product = named("safe_multiply"), &subtract = named("subtract");
+                                  &product = named("safe_multiply"), &negative = named("negative");
   const auto masked =
       r.make(equal, {g->take(r, y), r.number(-std::numeric_limits<double>::infinity(), r.dtype)});
   const auto total = r.make(where, {masked, r.number(0.0, r.dtype), g->value(r)});
   if (p == r.none) p = r.make(exp, {y});
-  return r.make(subtract, {g->put(r, total), r.make(product, {p, total})});
+  return g->add(r, r.make(product, {p, r.make(negative, {total})}), total);
 }
 
 [[maybe_unused]] Tensors vjp_by(const OperatorDefinition& op, const Call& call, const Tensor& g) {
@@ -405,6 +407,8 @@ void softmax() {
       .reads_output = true,
       .vjp = [](const Call& call, const Tensor& g) { return vjp_by(*softmax_vjp_, call, g); },
       .rewrite = share_with_log_softmax,
+      .range = [](const kernels::Interval* x,
+                  const Shape&) { return x->is_finite() ? kernels::Interval(0, 1.00001) : *x; },
       .flops = flops_per_input<5>,
       .samples = [] { return logits(); },
       .errors = [] { return logit_errors(); },
@@ -422,6 +426,11 @@ void softmax() {
       .reads_output = true,
       .vjp = [](const Call& call, const Tensor& g) { return vjp_by(*log_softmax_vjp_, call, g); },
       .rewrite = share_exponentials,
+      .range =
+          [](const kernels::Interval* x, const Shape& shape) {
+            const double count = static_cast<double>(shape.elements());
+            return kernels::Interval(x->low() - x->high() - 1.01 * std::log(count) - 1.0, 1e-5);
+          },
       .flops = flops_per_input<5>,
       .samples = [] { return logits(); },
       .errors = [] { return logit_errors(); },

@@ -162,7 +162,7 @@ struct CaptureCore::Impl {
 
   const program::Program& last() const {
     if (entries.empty()) throw GraphError("capture", "nothing has been captured yet: call it first", where);
-    return *entries.front().program;
+    return entries.front().program->in_use();
   }
 };
 

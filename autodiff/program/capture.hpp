@@ -28,6 +28,10 @@ struct CaptureOptions {
   bool simplify = true;
   bool common_subexpressions = true;
   bool rewrite = true;
+  /// Rewriting may count on intermediate values being of moderate size (no NaN, nothing beyond 2^40) where
+  /// that saves work, for example on 0 * x = 0. The program looks whether it holds while it runs; when it
+  /// does not, that call and all later ones run a program that assumes nothing.
+  bool assume = true;
   bool fuse = true;
 };
 

@@ -37,6 +37,8 @@ void detail::save_program(const CaptureCore& core, const std::string& path,
   std::vector<KeptProgram> programs = core.kept();
   std::erase_if(programs, [](const KeptProgram& p) { return !p.program->fits(); });
   if (programs.empty()) throw GraphError("save_program", "nothing has been captured yet: call it first");
+  for (KeptProgram& p : programs)
+    if (p.program->assumes()) p.program = p.program->without_assumptions();
   program::write_programs(path, programs, names);
 }
 

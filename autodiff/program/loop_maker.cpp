@@ -91,6 +91,15 @@ class LoopMaker {
       }
       live -= ends[position++];
     }
+    position = 0;
+    for (const std::uint32_t n : step_.instructions) {
+      const Instruction& i = g_[n];
+      const ValueId x = s_.forms[n].kind == Kind::rowwise && i.op->row.in_place ? g_.inputs(i)[0] : none;
+      if (x != none && r_.inside(x) && !r_.leaves[x] && notes_.last[x] == position && r_.leaves[i.output] &&
+          plan_.buffers[r_.place(i.output).buffer].home == Home::fresh)
+        becomes_.emplace(x, i.output);
+      ++position;
+    }
     needs_.passes = step_.instructions.size() == 1 && as_they_lie(step_.instructions.front());
     spread_ = total() == 1 && step_.instructions.size() >= long_chain;
     needs_.wide_operands = most + streams + 1;
@@ -136,13 +145,16 @@ class LoopMaker {
                                 [&](const Stream& moving) { return moving.slot == slot; });
     if (s == loop_.streams.end()) return slot;  // a single tile
     written_slots_.insert(slot);
+    const auto number = static_cast<std::uint32_t>(s - loop_.streams.begin());
+    if (std::any_of(loop_.written.begin(), loop_.written.end(),
+                    [&](const Written& w) { return w.stream == number; }))
+      return slot;  // changed in place
     const bool full = moves == Moves::full;
     const bool rows_on_lines = loop_.rows == 1 || loop_.column_tiles == 1 || s->row_bytes % line == 0;
     const std::int64_t row_bytes = by_rows && full ? loop_.columns * item(v) : 0;
     if (tile_bytes(full, item(v)) % line != 0 || row_bytes % line != 0 || !rows_on_lines ||
         !(full || loop_.column_tiles == 1))
-      loop_.written.push_back(
-          {static_cast<std::uint32_t>(s - loop_.streams.begin()), 0, full, item(v), row_bytes});
+      loop_.written.push_back({number, 0, full, item(v), row_bytes});
     return slot;
   }
   std::int64_t tile_bytes(bool full, std::int64_t item_bytes) const {
@@ -307,12 +319,14 @@ class LoopMaker {
 
   /// The slot that a result is written to, `by_rows` as in written().
   std::uint32_t result(ValueId out, bool wide, bool by_rows) {
-    const std::uint32_t slot = r_.leaves[out]
+    const auto later = becomes_.find(out);
+    const std::uint32_t slot = later != becomes_.end() ? written(later->second, Moves::full, true)
+                               : r_.leaves[out]
                                    ? written(out, wide ? Moves::full : Moves::column, by_rows || by_row_)
                                    : temporary(wide);
     moves_by(slot, loop_.columns * item(out));
     notes_.slot[out] = slot;
-    if (!r_.leaves[out]) notes_.frame[out] = wide ? 2 : 1;
+    if (!r_.leaves[out] && later == becomes_.end()) notes_.frame[out] = wide ? 2 : 1;
     return slot;
   }
 
@@ -339,16 +353,17 @@ class LoopMaker {
       if (x.repeated) o.op.repeated |= 1u << k;
     }
     // Element by element a result may take the place of an operand of the same size.
-    const bool equal_items =
-        std::all_of(inputs.begin(), inputs.end(), [&](ValueId v) { return item(v) == item(i.output); });
-    const bool in_place = elementwise && equal_items && !by_row_;
-    if (in_place) free_dead(n, position);
+    const bool takes_place =
+        elementwise ? !by_row_ && std::all_of(inputs.begin(), inputs.end(),
+                                              [&](ValueId v) { return item(v) == item(i.output); })
+                    : i.op->row.in_place;
+    if (takes_place) free_dead(n, position);
     const bool wide = !column && !form.column_result;
     const ValueId out = i.output;
     o.op.out = result(out, wide, !elementwise);
     set_moves(o);
     loop_.body.push_back(o);
-    if (!in_place) free_dead(n, position);
+    if (!takes_place) free_dead(n, position);
     if (notes_.last[out] == none && !r_.leaves[out]) give_back(out);
   }
 
@@ -466,6 +481,7 @@ class LoopMaker {
   bool spread_ = false;  // a long chain on one element: numbers fill a register once, not in every operation
   std::map<std::tuple<std::uint32_t, std::int64_t, Moves>, std::uint32_t> streams_;  // by place
   std::unordered_map<std::uint32_t, std::uint32_t> expanded_;
+  std::unordered_map<ValueId, ValueId> becomes_;  // what a row operator changes in place: its result
   std::vector<std::uint32_t> spare_wide_, spare_narrow_;
   std::vector<std::pair<std::uint32_t, bool>> temporaries_;
 };

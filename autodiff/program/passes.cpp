@@ -201,12 +201,24 @@ Changed simplify(const Graph& g) {
   return std::move(r).finish_if_changed();
 }
 
-Graph optimise(Graph graph, const CaptureOptions& options, std::vector<PassStatistics>& done) {
+std::size_t assumptions(const Graph& g) {
+  static const OperatorDefinition& bounded = *find_operator("bounded");
+  return static_cast<std::size_t>(std::count_if(g.instructions().begin(), g.instructions().end(),
+                                                [](const Instruction& i) { return i.op == &bounded; }));
+}
+
+Graph optimise(Graph graph, const CaptureOptions& options, std::vector<PassStatistics>& done,
+               Graph& unassuming) {
   graph.verify("recorded");
+  // What it has done a program can't take back where it draws numbers or runs a function of the user's.
+  const bool assume =
+      options.assume && std::none_of(graph.instructions().begin(), graph.instructions().end(),
+                                     [](const Instruction& i) { return i.op->draws || i.op->body; });
   const auto pass = [&](bool wanted, const char* name, Changed (*run)(const Graph&)) {
     if (!wanted) return;
     const std::size_t before = graph.size();
     if (Changed changed = run(graph)) {
+      if (assumptions(*changed) > assumptions(graph)) unassuming = std::move(graph);
       graph = *std::move(changed);
       graph.verify(name);
     }
@@ -216,7 +228,7 @@ Graph optimise(Graph graph, const CaptureOptions& options, std::vector<PassStati
   pass(options.fold_constants, "constant folding", fold_constants);
   pass(options.simplify, "simplification", simplify);
   pass(options.common_subexpressions, "common subexpressions", share_common);
-  pass(options.rewrite, "rewriting", rewrite);
+  pass(options.rewrite, "rewriting", assume ? rewrite_assuming : rewrite);
   pass(true, "legalisation", legalise);
   pass(options.dead_code, "dead code", remove_dead_code);
   return graph;

@@ -3,8 +3,10 @@
 #include "autodiff/graph/apply.hpp"
 #include "autodiff/kernels/blas.hpp"
 #include "autodiff/kernels/workers.hpp"
+#include "autodiff/ops/bounded.hpp"
 #include "autodiff/ops/structure.hpp"
 #include "autodiff/program/count.hpp"
+#include "autodiff/program/passes.hpp"
 
 namespace wengert::program {
 
@@ -78,9 +80,10 @@ std::shared_ptr<Program> Program::checked(Graph recorded) {
 }
 
 Program::Program(Graph recorded, const CaptureOptions& options, bool checks)
-    : fused_(options.fuse), checks_(checks) {
+    : options_(options), checks_(checks) {
   statistics_.recorded = recorded.size();
-  graph_ = optimise(std::move(recorded), options, statistics_.passes);
+  graph_ = optimise(std::move(recorded), options, statistics_.passes, unassuming_);
+  if (unassuming_.size() != 0) statistics_.assumptions = assumptions(graph_) - assumptions(unassuming_);
   graph_.shrink_to_fit();  // before the plan, which points to attributes
   schedule_ = make_schedule(graph_, {.fuse = options.fuse, .as_recorded = checks});
   plan_ = make_plan(graph_, schedule_, {.calls = checks, .least_gain = options.least_gain});
@@ -208,6 +211,32 @@ Program::Context* Program::make_context() const {
 }
 
 bool Program::run(const Tensor* arguments, Tensor* results) {
+  if (Program* const other = instead_.load(std::memory_order_acquire); other != nullptr) [[unlikely]]
+    return other->run(arguments, results);
+  try {
+    return run_this(arguments, results);
+  } catch (const detail::OutOfBounds&) {
+    if (!assumes()) throw;
+  }
+  Program& other = *without_assumptions();
+  instead_.store(&other, std::memory_order_release);
+  return other.run(arguments, results);
+}
+
+const std::shared_ptr<Program>& Program::without_assumptions() {
+  const std::lock_guard lock(unassuming_mutex_);
+  if (without_assumptions_ == nullptr) {
+    CaptureOptions options = options_;
+    options.assume = false;
+    const auto general = std::make_shared<Program>(Graph(unassuming_), options);
+    general->set_differentiable(differentiable_);
+    without_assumptions_ = general;
+    unassuming_ = {};
+  }
+  return without_assumptions_;
+}
+
+bool Program::run_this(const Tensor* arguments, Tensor* results) {
   struct Lent {
     Program& program;
     Context* const context;
@@ -379,12 +408,16 @@ void Program::run_loop(Context& context, std::uint32_t number) {
 
 /// Row kernels don't know where their operator was called.
 void Program::rethrow_with_line(const IndexError& e, const Step& step) const {
+  const Instruction* thrower = nullptr;  // or the first that looks at positions in the place of others
   for (const std::uint32_t n : step.instructions) {
     const Instruction& i = graph_[n];
-    if (i.op->name != e.operation()) continue;
-    const std::string_view text = e.what();
-    throw IndexError(i.op->name, text.substr(std::min(text.size(), i.op->name.size() + 2)), i.where);
+    if (i.op->name == e.operation() || (i.op->checks_values && thrower == nullptr)) thrower = &i;
+    if (i.op->name == e.operation()) break;
   }
+  if (thrower == nullptr) return;
+  const std::string_view text = e.what();
+  throw IndexError(e.operation(), text.substr(std::min(text.size(), e.operation().size() + 2)),
+                   thrower->where);
 }
 
 namespace {

@@ -17,6 +17,7 @@ inline CaptureOptions no_passes(bool fuse) {
           .simplify = false,
           .common_subexpressions = false,
           .rewrite = false,
+          .assume = false,
           .fuse = fuse};
 }
 
@@ -39,13 +40,24 @@ class Program {
   /// not have the element type and shape any more that were recorded.
   bool run(const Tensor* arguments, Tensor* results);
 
+  /// Whether the program is right only while what it looks at is bounded. When that does not hold, run() goes
+  /// over to the program that assumes nothing, for good.
+  bool assumes() const { return statistics_.assumptions != 0; }
+  /// That program, made when it is first asked for.
+  const std::shared_ptr<Program>& without_assumptions();
+  /// The one that the next run runs.
+  const Program& in_use() const {
+    const Program* const other = instead_.load(std::memory_order_acquire);
+    return other == nullptr ? *this : *other;
+  }
+
   /// Whether the states still have the types that were recorded.
   bool fits() const;
   const Graph& graph() const { return graph_; }
   const Schedule& schedule() const { return schedule_; }
   const Plan& plan() const { return plan_; }
   const ProgramStatistics& statistics() const { return statistics_; }
-  bool fused() const { return fused_; }
+  bool fused() const { return options_.fuse; }
   bool updates() const { return updates_; }
   /// Whether some operator runs a function of the user's, which may do anything.
   bool calls_users() const { return calls_users_; }
@@ -92,6 +104,7 @@ class Program {
     std::uint32_t buffer;
   };
   Program(Graph recorded, const CaptureOptions& options, bool checks);
+  bool run_this(const Tensor* arguments, Tensor* results);
   void find_results();
   Context* exchange(Context* context);
   Context* take();
@@ -109,6 +122,7 @@ class Program {
   void commit(Context& context) noexcept;
   Tensor result(Context& context, const ResultRule& rule, const Tensor* arguments) const;
 
+  CaptureOptions options_;
   Graph graph_;
   Schedule schedule_;
   Plan plan_;
@@ -117,7 +131,6 @@ class Program {
   std::vector<ResultRule> outputs_;
   std::vector<std::pair<std::uint32_t, ResultRule>> taken_;  // by states, of values that lie elsewhere
   ProgramStatistics statistics_;
-  bool fused_ = true;
   bool checks_ = false;
   bool updates_ = false;
   bool calls_users_ = false;
@@ -125,13 +138,18 @@ class Program {
   bool packs_ = false;  // products may lay out their operands
   bool has_history_ = false;
   std::vector<bool> differentiable_;
+  Graph unassuming_;  // as it was before anything was assumed
+  std::mutex unassuming_mutex_;
+  std::shared_ptr<Program> without_assumptions_;
+  std::atomic<Program*> instead_{nullptr};
   std::atomic<Context*> spare_{nullptr};
   std::mutex contexts_mutex_;
   std::vector<std::unique_ptr<Context>> contexts_;  // that were needed at the same time
 };
 
 /// The passes of `options` in their order, each followed by a check of the graph. What they did is appended
-/// to `done`.
-Graph optimise(Graph graph, const CaptureOptions& options, std::vector<PassStatistics>& done);
+/// to `done`. Where they assume anything, `unassuming` gets the graph as it was before.
+Graph optimise(Graph graph, const CaptureOptions& options, std::vector<PassStatistics>& done,
+               Graph& unassuming);
 
 }  // namespace wengert::program

@@ -7,6 +7,7 @@
 #include "autodiff/graph/rewriting.hpp"
 #include "autodiff/ops/structure.hpp"
 #include "autodiff/program/passes.hpp"
+#include "autodiff/program/ranges.hpp"
 
 namespace wengert::program {
 namespace {
@@ -105,7 +106,7 @@ class Calls {
 
 class Rewriter final : public Rewriting {
  public:
-  explicit Rewriter(const Graph& from) : from_(from), r_(from), calls_(r_.to) {
+  Rewriter(const Graph& from, bool assume) : from_(from), assume_(assume), r_(from), calls_(r_.to) {
     uses_.assign(r_.to.values().size(), 0);
   }
 
@@ -145,6 +146,14 @@ class Rewriter final : public Rewriting {
   }
   bool is_finite(Value v) const override {
     return all_of(v, [](auto e) { return std::isfinite(static_cast<double>(e)); });
+  }
+  std::optional<std::vector<Value>> finite_where_bounded(std::size_t i) const override {
+    if (!assume_) return std::nullopt;
+    // The old graph still has the calls that rules have taken apart.
+    auto bounded = program::finite_where_bounded(from_, from_.inputs(*at_hand_)[i]);
+    if (bounded)
+      for (Value& v : *bounded) v = r_[v];
+    return bounded;
   }
 
   bool read_by(const OperatorDefinition& op) const override {
@@ -241,6 +250,7 @@ class Rewriter final : public Rewriting {
   }
 
   const Graph& from_;
+  const bool assume_;
   Rewrite r_;
   Calls calls_;
   std::vector<std::uint32_t> uses_;  // by new value: how often what it stands for is read
@@ -273,7 +283,9 @@ void share_constants(const Graph& g, Rewrite& r) {
 
 }  // namespace
 
-Changed rewrite(const Graph& graph) { return Rewriter(graph).run(); }
+Changed rewrite(const Graph& graph) { return Rewriter(graph, false).run(); }
+
+Changed rewrite_assuming(const Graph& graph) { return Rewriter(graph, true).run(); }
 
 Changed share_common(const Graph& g) {
   Rewrite r(g);

@@ -99,14 +99,19 @@ std::string to_string(const ProgramStatistics& s) {
   if (s.groups != 0)
     groups = fmt::format("; {} steps in {} group{} side by side", s.steps_grouped, s.groups,
                          s.groups == 1 ? "" : "s");
+  std::string assumptions;
+  if (s.assumptions != 0)
+    assumptions = fmt::format(", assuming that {} value{} bounded", s.assumptions,
+                              s.assumptions == 1 ? " is" : "s are");
   return fmt::format(
-      "{} operators recorded, {} after the passes ({})\n"
+      "{} operators recorded, {} after the passes ({}){}\n"
       "{} steps a run ({} loops{}): {}, {} moved\n"
       "peak memory {}: {} of intermediate values, {} of tiles, {} of results, {} of states",
-      s.recorded, s.instructions, passes.empty() ? "no change" : passes, s.steps, s.loops, groups,
-      with_unit(static_cast<double>(s.flops), "flop"), with_unit(static_cast<double>(s.bytes_moved), "B"),
-      bytes_text(s.peak_bytes()), bytes_text(s.arena_bytes), bytes_text(s.frame_bytes),
-      bytes_text(s.result_bytes), bytes_text(s.new_state_bytes));
+      s.recorded, s.instructions, passes.empty() ? "no change" : passes, assumptions, s.steps, s.loops,
+      groups, with_unit(static_cast<double>(s.flops), "flop"),
+      with_unit(static_cast<double>(s.bytes_moved), "B"), bytes_text(s.peak_bytes()),
+      bytes_text(s.arena_bytes), bytes_text(s.frame_bytes), bytes_text(s.result_bytes),
+      bytes_text(s.new_state_bytes));
 }
 
 std::ostream& operator<<(std::ostream& out, const ProgramStatistics& s) { return out << to_string(s); }

@@ -74,6 +74,19 @@ Rules of_indexing() {
       {"take_transposed", giving(each_taken)},
       {"take_along_axis", taking(each_taken_along)},
       {"take_along_axis_transposed", giving(each_taken_along)},
+      {"add_at",
+       [](const Arguments& a) {
+         Array y(a.in()), v(a.in(1)), positions(a.in(2));
+         each(positions.shape, [&](const Shape& at) {
+           const double p = positions(at);
+           Shape to = at;
+           to[to.size() - 1] = static_cast<std::int64_t>(p < 0 ? p + static_cast<double>(y.shape.back()) : p);
+           y(to) += v(at);
+         });
+         return y.tensor();
+       }},
+      {"labelled", [](const Arguments& a) { return Array(a.in()).tensor(); }},
+      {"bounded", [](const Arguments& a) { return Array(a.in()).tensor(); }},
       {"one_hot",
        [](const Arguments& a) {
          Array positions(a.in());

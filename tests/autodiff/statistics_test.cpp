@@ -83,33 +83,13 @@ TEST_CASE("states that can't be changed in place count as memory of a run") {
 }
 
 TEST_CASE("every operator that computes says how much; these only move, choose, compare or draw") {
-  const std::set<std::string> none{"abs",
-                                   "bernoulli",
-                                   "cast",
-                                   "cast_to_discrete",
-                                   "concatenate",
-                                   "contiguous",
-                                   "equal",
-                                   "greater",
-                                   "greater_equal",
-                                   "integers",
-                                   "less",
-                                   "less_equal",
-                                   "logical_and",
-                                   "logical_not",
-                                   "logical_or",
-                                   "negative",
-                                   "normal",
-                                   "not_equal",
-                                   "one_hot",
-                                   "permutation",
-                                   "sign",
-                                   "slice_to",
-                                   "stack",
-                                   "take",
-                                   "take_along_axis",
-                                   "uniform",
-                                   "where"};
+  const std::set<std::string> none{
+      "abs",         "bernoulli",       "bounded",  "cast",       "cast_to_discrete",
+      "concatenate", "contiguous",      "equal",    "greater",    "greater_equal",
+      "integers",    "labelled",        "less",     "less_equal", "logical_and",
+      "logical_not", "logical_or",      "negative", "normal",     "not_equal",
+      "one_hot",     "permutation",     "sign",     "slice_to",   "stack",
+      "take",        "take_along_axis", "uniform",  "where"};
   std::set<std::string> silent;
   for (const OperatorDefinition* op : operators())
     if (!op->view && op->flops == nullptr && op->flops_per_element == 0 && !op->body) silent.insert(op->name);

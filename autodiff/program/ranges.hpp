@@ -1,0 +1,15 @@
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "autodiff/program/graph.hpp"
+
+namespace wengert::program {
+
+/// Whether v is finite wherever no element of some values is NaN or larger than kernels::Interval::assumed:
+/// those values, which have the shape of v but for the last axis. Nothing where the operators that compute v
+/// don't tell (OperatorDefinition::range).
+std::optional<std::vector<ValueId>> finite_where_bounded(const Graph& graph, ValueId v);
+
+}  // namespace wengert::program
