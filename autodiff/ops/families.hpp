@@ -14,6 +14,7 @@
   FAMILY(reduction)                       \
   FAMILY(statistics)                      \
   FAMILY(softmax)                         \
+  FAMILY(softmax_parts)                   \
   FAMILY(linear)                          \
   FAMILY(reshaping)                       \
   FAMILY(joining)                         \

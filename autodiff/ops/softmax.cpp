@@ -14,6 +14,7 @@
 #include "autodiff/ops/reduction.hpp"
 #include "autodiff/ops/reduction_rules.hpp"
 #include "autodiff/ops/scratch.hpp"
+#include "autodiff/ops/softmax_parts.hpp"
 
 namespace wengert {
 namespace {
@@ -218,43 +219,6 @@ void logsumexp_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows,
 
 [[maybe_unused]] const OperatorDefinition& named(const char* name) { return *find_operator(name); }
 
-/// softmax and log_softmax by the operators that they consist of. What is the same in both is computed once,
-/// what is elementwise runs in chains, and what only labels are taken from is computed there.
-class Parts {
- public:
-  /// Whether it pays: rows are neither so short that what is done once a row counts, nor so long that they
-  /// leave the L1 cache between one operator and the next.
-  static bool fit(const Rewriting& r) {
-    constexpr std::int64_t shortest = 384, longest = 16384;  // elements, bytes
-    return r.large() && along_last_axis(*r.call) && r.shape.back() >= shortest &&
-           r.shape.back() * static_cast<std::int64_t>(item_size(r.dtype)) <= longest;
-  }
-  explicit Parts(Rewriting& rewriting) : r_(rewriting) {
-    static const OperatorDefinition &max = named("max"), &subtract = named("subtract"), &sum = named("sum");
-    const ReduceAttributes last{{static_cast<std::uint8_t>(1u << (r_.shape.size() - 1))}, true};
-    const auto x = r_.inputs[0];
-    shifted_ = r_.make(subtract, {x, r_.make(max, {x}, &last)});
-    total_ = r_.make(sum, {exponentials()}, &last);
-  }
-  Rewriting::Value p() const {
-    static const OperatorDefinition &multiply = named("multiply"), &divide = named("divide");
-    return r_.make(multiply, {exponentials(), r_.make(divide, {r_.number(1.0, r_.dtype), total_})});
-  }
-  Rewriting::Value log_p() const {
-    static const OperatorDefinition &subtract = named("subtract"), &log = named("log");
-    return r_.make(subtract, {shifted_, r_.make(log, {total_})});
-  }
-
- private:
-  Rewriting::Value exponentials() const {
-    static const OperatorDefinition& exp = named("exp");
-    return r_.make(exp, {shifted_});
-  }
-
-  Rewriting& r_;
-  Rewriting::Value shifted_, total_;
-};
-
 /// Where a program has p = softmax(x), or wants exp of the result, which is the same, the exponentials of
 /// log_softmax(x) are there, and with parts for the derivative alone as well. Otherwise that would not pay: a
 /// pass that computes exponentials is exchanged for two that read and write. Small results keep the bits of
@@ -262,13 +226,13 @@ class Parts {
 [[maybe_unused]] Rewriting::Value share_exponentials(Rewriting& r) {
   static const OperatorDefinition& exp = named("exp");
   if (!r.large()) return r.none;
-  const bool parts = Parts::fit(r);
+  const bool parts = along_last_axis(*r.call) && SoftmaxParts::fit(r);
   if (!r.read_by(exp) && !r.input_read_by(0, *softmax_) && !(parts && r.read_by(*log_softmax_vjp_)))
     return r.none;
   const auto x = r.inputs[0];
   Rewriting::Value p, y;
   if (parts) {
-    const Parts of(r);
+    const SoftmaxParts of(r);
     p = of.p();
     y = of.log_p();
   } else {
@@ -280,7 +244,8 @@ class Parts {
 }
 
 [[maybe_unused]] Rewriting::Value share_with_log_softmax(Rewriting& r) {
-  if (Parts::fit(r) && r.input_read_by(0, *log_softmax_)) return Parts(r).p();
+  if (along_last_axis(*r.call) && SoftmaxParts::fit(r) && r.input_read_by(0, *log_softmax_))
+    return SoftmaxParts(r).p();
   return r.find(*softmax_, {r.inputs[0]}, r.call->attributes);
 }
 

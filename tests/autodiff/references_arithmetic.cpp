@@ -94,6 +94,20 @@ Rules of_arithmetic() {
        reduction([](const Lane& x, const Arguments&) { return total(x) / static_cast<double>(x.size()); })},
       {"max",
        reduction([](const Lane& x, const Arguments&) { return *std::max_element(x.begin(), x.end()); })},
+      {"softmax_shift",
+       [](const Arguments& a) {
+         Array x(a.in());
+         const int axis = x.shape.size() - 1;
+         Shape rows = x.shape;
+         rows[axis] = 1;
+         Array y(rows);
+         each(rows, [&](const Shape& start) {
+           Shape at = start;
+           for (y(start) = x(start); at[axis] < x.shape[axis]; ++at[axis])
+             y(start) = std::max(y(start), x(at));
+         });
+         return y.tensor();
+       }},
       {"min",
        reduction([](const Lane& x, const Arguments&) { return *std::min_element(x.begin(), x.end()); })},
       {"var", reduction([](const Lane& x, const Arguments& a) { return variance(x, a.integer("ddof")); })},
