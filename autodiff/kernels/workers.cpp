@@ -196,14 +196,27 @@ class Pool {
       // The system has no more: the ones that are there do the work.
     }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    // A thread that begins late would take its memory in the middle of what allocates nothing.
+    const int all_ready = static_cast<int>(helpers_.size());
+    for (int ready; (ready = ready_.load(std::memory_order_acquire)) < all_ready;)
+      ready_.wait(ready, std::memory_order_acquire);
+  }
+
+  bool take_memory() {
+    bool taken = true;
+    try {
+      packing_buffer();
+    } catch (const std::bad_alloc&) {
+      taken = false;
+    }
+    ready_.fetch_add(1, std::memory_order_release);
+    ready_.notify_one();
+    return taken;
   }
 
   void serve(std::uint32_t number, std::uint32_t seen) {
-    try {
-      packing_buffer();  // now, so that no product allocates later on
-    } catch (const std::bad_alloc&) {
-      return;  // a product would fail in the middle; the threads that are there do the work
-    }
+    // A product would fail in the middle without; the threads that have it do the work.
+    if (!take_memory()) return;
     for (;;) {
       const auto called = [&] { return jobs_.load(std::memory_order_acquire) != seen; };
       if (!spin_until(called)) jobs_.wait(seen, std::memory_order_acquire);
@@ -222,6 +235,7 @@ class Pool {
   std::atomic<bool> busy_{false};
   std::atomic<bool> stopped_{false};
   std::vector<std::thread> helpers_;    // of the one who is busy
+  std::atomic<int> ready_{0};           // of the helpers
   [[maybe_unused]] Pool* before_fork_;  // known to leak checkers
   Tasks tasks_;
   alignas(64) std::atomic<std::uint32_t> gate_{0};
