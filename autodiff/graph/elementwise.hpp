@@ -46,7 +46,7 @@ inline namespace WENGERT_ISA {
 /// Element types that an elementwise rule is compiled for.
 enum class Types { floating, numeric, any };
 
-template <Types types, class F>
+template <Types types, class F, int scalars = 0>
 struct TypedRule {};
 /// .forward = numeric([](auto a, auto b) { return a + b; }): floating types and int64.
 template <class F>
@@ -56,6 +56,18 @@ constexpr TypedRule<Types::numeric, F> numeric(F) {
 /// Floating types, int64 and bool.
 template <class F>
 constexpr TypedRule<Types::any, F> any_type(F) {
+  return {};
+}
+
+/// .forward = with_scalars<1>([](auto a, auto b, auto scale) { return a + scale * b; }): of three arguments
+/// and more, the last so many usually are single elements. That is what chains of operators are compiled for
+/// (kernels/chain.hpp); it says nothing about shapes.
+template <int scalars, class F>
+constexpr TypedRule<Types::floating, F, scalars> with_scalars(F) {
+  return {};
+}
+template <int scalars, Types types, class F>
+constexpr TypedRule<types, F, scalars> with_scalars(TypedRule<types, F>) {
   return {};
 }
 
@@ -118,7 +130,7 @@ constexpr RowKernel row_kernel(std::index_sequence<I...> all) {
   return kernels::map_rows<F, R, Repeat<T, I>...>;
 }
 /// The row kernels of F for the element types that it takes, all inputs having one, and its steps of chains.
-template <class F, Types types, int n>
+template <class F, Types types, int n, int scalars = 0>
 constexpr detail::ElementwiseKernels compiled() {
   constexpr auto all = std::make_index_sequence<n>{};
   detail::ElementwiseKernels kernels;
@@ -127,8 +139,8 @@ constexpr detail::ElementwiseKernels compiled() {
     kernels.rows[static_cast<int>(DType::int64)] = row_kernel<F, std::int64_t>(all);
   kernels.rows[static_cast<int>(DType::float32)] = row_kernel<F, float>(all);
   kernels.rows[static_cast<int>(DType::float64)] = row_kernel<F, double>(all);
-  kernels.chains[static_cast<int>(DType::float32)] = kernels::chain_rule<F, float, n>();
-  kernels.chains[static_cast<int>(DType::float64)] = kernels::chain_rule<F, double, n>();
+  kernels.chains[static_cast<int>(DType::float32)] = kernels::chain_rule<F, float, n, scalars>();
+  kernels.chains[static_cast<int>(DType::float64)] = kernels::chain_rule<F, double, n, scalars>();
   return kernels;
 }
 
@@ -211,8 +223,8 @@ struct Forward {
   Forward() = default;
   template <class F>
   Forward(F) : Forward(TypedRule<Types::floating, F>{}) {}
-  template <Types types, class F>
-  Forward(TypedRule<types, F>) {
+  template <Types types, class F, int scalars>
+  Forward(TypedRule<types, F, scalars>) {
     static_assert(std::is_empty_v<F>, "an elementwise rule is a lambda without captures");
     constexpr int n = rules::arity<F>();
     static_assert(n > 0,
@@ -222,7 +234,7 @@ struct Forward {
         typename rules::ElementOf<rules::Result<F, kernels::Vec<double, kernels::Scalar>, n>>::type, bool>;
     constexpr int operations = rules::operations<F>(std::make_index_sequence<n>{});
     flops = operations;
-    kernels = rules::compiled<F, types, n>();
+    kernels = rules::compiled<F, types, n, scalars>();
     if constexpr (!is_variant) {
       reference = [](const double* in) { return evaluate<F>(in, std::make_index_sequence<n>{}); };
       range = [](const kernels::Interval* in, const Shape&) {

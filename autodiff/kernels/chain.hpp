@@ -1,16 +1,16 @@
 #pragma once
 
 /// \file
-/// Chains: operators of which each reads the one before it, run on groups of registers. A row kernel of a
-/// cheap operator is bound by its loads and its store, and on a single register by the way through memory to
-/// the next one; here only the last result is stored.
+/// Chains: operators that read one another, run on groups of registers. A row kernel of a cheap operator is
+/// bound by its loads and its store, and on a single register by the way through memory to the next one; here
+/// the next one gets the result in registers, and it is stored where others read it too.
 ///
 ///     chain_rule<F, T, n>()      how the rule F of n operands takes part, elements of type T
 ///
 /// Every rule is compiled where it is written, to steps: functions that get the group in registers, as
 /// arguments, apply the rule, and end by jumping to the next step with what they have come to. `attributes`
 /// of a chain's RowOp points to its steps (ChainStep, row.hpp), of which the last one stores the result; the
-/// chain begins with the operand in[0].
+/// chain begins with the operand in[0], and may begin anew with another one (ChainRunner::load).
 ///
 /// No two rules meet in one function, so nothing is joined into a fused multiply-add that row kernels don't
 /// join: results have the same bits. Where the compiler makes calls of the jumps (without optimisation,
@@ -104,7 +104,7 @@ struct Other {
     else
       p += at;
   }
-  WENGERT_INLINE typename V::Register operator[](int i) const {
+  WENGERT_INLINE typename V::Register get(typename V::Register, int i) const {
     if constexpr (repeated)
       return one.v.data;
     else
@@ -133,25 +133,49 @@ struct OneRegister<F, T, std::integer_sequence<int, K...>> {
   }
 };
 
-template <class F, class T, int n, int handed_on, bool repeated>
+/// The operand in registers.
+template <class T>
+struct HandedOn {
+  using Register = typename Vec<T, Simd>::Register;
+  WENGERT_INLINE HandedOn(std::byte* const*, std::int64_t, const ChainStep*) {}
+  WENGERT_INLINE Register get(Register x, int) const { return x; }
+};
+template <class T, int k, int handed_on, bool repeated>
+struct Operand : Other<T, repeated> {
+  using Other<T, repeated>::Other;
+};
+template <class T, int k, bool repeated>
+struct Operand<T, k, k, repeated> : HandedOn<T> {
+  using HandedOn<T>::HandedOn;
+};
+
+/// Bit k of `repeated`: operand k is a single element used for all.
+template <class F, class T, int n, int handed_on, unsigned repeated>
 struct RuleStep {
+  template <class All>
+  struct Operands;
+  template <int... K>
+  struct Operands<std::integer_sequence<int, K...>> : Operand<T, K, handed_on, (repeated >> K & 1) != 0>... {
+    using Register = typename Vec<T, Simd>::Register;
+
+    WENGERT_INLINE Operands(std::byte* const* slots, std::int64_t at, const ChainStep* step)
+        : Operand<T, K, handed_on, (repeated >> K & 1) != 0>(slots, at,
+                                                             step + K - (K > handed_on ? 1 : 0))... {}
+    WENGERT_INLINE Register apply(Register x, int i) const {
+      return OneRegister<F, T, Indices<n>>::apply(
+          Operand<T, K, handed_on, (repeated >> K & 1) != 0>::get(x, i)...);
+    }
+  };
   template <class Registers>
   struct On;
   template <int... I>
   struct On<std::integer_sequence<int, I...>> {
-    using Rule = OneRegister<F, T, Indices<n>>;
+    static constexpr int length = n > 2 ? n - 1 : 1;
     WENGERT_STEP static void run(typename Lane<T, I>::type... x, std::byte* const* slots, std::int64_t at,
                                  const ChainStep* step) {
-      const auto next = function<T, sizeof...(I)>(step + 1);
-      if constexpr (n == 1) {
-        WENGERT_JUMP next(Rule::apply(x)..., slots, at, step + 1);
-      } else {
-        const Other<T, repeated> y(slots, at, step);
-        if constexpr (handed_on == 0)
-          WENGERT_JUMP next(Rule::apply(x, y[I])..., slots, at, step + 1);
-        else
-          WENGERT_JUMP next(Rule::apply(y[I], x)..., slots, at, step + 1);
-      }
+      const auto next = function<T, sizeof...(I)>(step + length);
+      const Operands<Indices<n>> operands(slots, at, step);
+      WENGERT_JUMP next(operands.apply(x, I)..., slots, at, step + length);
     }
   };
   static constexpr Functions<T> functions = functions_of<On, T>();
@@ -189,6 +213,22 @@ struct FetchStep {
       const std::byte* const p = slots[step->slot] + at;
       for (int i = 0; i < bytes; i += line) __builtin_prefetch(p + i, 1);
       WENGERT_JUMP function<T, sizeof...(I)>(step + 1)(x..., slots, at, step + 1);
+    }
+  };
+  static constexpr Functions<T> functions = functions_of<On, T>();
+};
+
+/// Begins anew, with an operand from memory.
+template <class T, bool repeated>
+struct LoadStep {
+  template <class Registers>
+  struct On;
+  template <int... I>
+  struct On<std::integer_sequence<int, I...>> {
+    static void run(typename Lane<T, I>::type... x, std::byte* const* slots, std::int64_t at,
+                    const ChainStep* step) {
+      const Other<T, repeated> y(slots, at, step);
+      WENGERT_JUMP function<T, sizeof...(I)>(step + 1)(y.get(x, I)..., slots, at, step + 1);
     }
   };
   static constexpr Functions<T> functions = functions_of<On, T>();
@@ -244,47 +284,64 @@ template <class T>
 inline constexpr ChainRunner runner = {rows<T>,
                                        &StoreStep<T, false>::functions,
                                        &StoreStep<T, true>::functions,
+                                       {&LoadStep<T, false>::functions, &LoadStep<T, true>::functions},
                                        &FetchStep<T>::functions,
                                        largest_group* static_cast<int>(sizeof(Vec<T, Simd>)),
                                        most_steps};
 
-template <class F, class T, int n>
+/// What is compiled of a rule: for one operand or two all combinations. With more it would be too many, so
+/// there the last `scalars` operands are single elements; of the others, the first or, where there are such
+/// scalars, any may be handed on.
+template <class F, class T, int n, int scalars>
 struct Compiled {
-  template <int handed_on, bool repeated>
-  static constexpr const void* step = &RuleStep<F, T, n, handed_on, repeated>::functions;
+  static_assert(scalars == 0 || (n > 2 && scalars < n));
+  static constexpr int handed_on = scalars == 0 ? 1 : n - scalars;
+  static constexpr unsigned repeated = ((1u << scalars) - 1) << (n - scalars);
 
-  static constexpr ChainRule rule() {
-    ChainRule r;
-    r.runner = &runner<T>;
-    r.is_long = OneRegister<F, T, Indices<n>>::is_long;
-    r.functions[0][0] = step<0, false>;
-    if constexpr (n == 2) {
-      r.functions[0][1] = step<0, true>;
-      r.functions[1][0] = step<1, false>;
-      r.functions[1][1] = step<1, true>;
-    }
-    return r;
+  template <class HandedOn>
+  struct Steps;
+  template <int... K>
+  struct Steps<std::integer_sequence<int, K...>> {
+    static constexpr const void* functions[] = {&RuleStep<F, T, n, K, repeated>::functions...};
+  };
+  static constexpr ChainRule value = {&runner<T>, Steps<Indices<handed_on>>::functions,  n, handed_on,
+                                      scalars,    OneRegister<F, T, Indices<n>>::is_long};
+};
+template <class F, class T>
+struct Compiled<F, T, 2, 0> {
+  static constexpr const void* functions[] = {
+      &RuleStep<F, T, 2, 0, 0>::functions, &RuleStep<F, T, 2, 0, 2>::functions,
+      &RuleStep<F, T, 2, 1, 0>::functions, &RuleStep<F, T, 2, 1, 1>::functions};
+  static constexpr ChainRule value = {&runner<T>, functions, 2, 2, 0, false};
+};
+
+/// Whether F is a rule for registers that results in one, short enough to be compiled many times.
+template <class F, class T, class Operands>
+struct Fits;
+template <class F, class T, int... K>
+struct Fits<F, T, std::integer_sequence<int, K...>> {
+  template <int>
+  using V = Vec<T, Simd>;
+  static constexpr bool value() {
+    if constexpr (!std::is_same_v<std::invoke_result_t<F, V<K>...>, Vec<T, Simd>>)
+      return false;
+    else
+      return sizeof...(K) == 1 || !OneRegister<F, T, Indices<sizeof...(K)>>::is_long;
   }
-  static constexpr ChainRule value = rule();
 };
 
 }  // namespace chain
 #endif
 
-/// How a rule of n operands takes part in chains of elements of type T; null when it does not: when there are
-/// no registers of them, it takes more than two operands or results in something else, or nothing is
-/// optimised here and a step's frame would be large.
-template <class F, class T, int n>
+/// How a rule of n operands, the last `scalars` of them single elements, takes part in chains of elements of
+/// type T; null when it does not: when there are no registers of them, it results in something else, it has
+/// several operands and an elementary function, or nothing is optimised here and a step's frame would be
+/// large.
+template <class F, class T, int n, int scalars = 0>
 constexpr const ChainRule* chain_rule() {
 #if WENGERT_SIMD && defined(__OPTIMIZE__)
-  using V = Vec<T, Simd>;
-  if constexpr (n == 1) {
-    if constexpr (std::is_same_v<std::invoke_result_t<F, V>, V>) return &chain::Compiled<F, T, n>::value;
-  } else if constexpr (n == 2) {
-    if constexpr (std::is_same_v<std::invoke_result_t<F, V, V>, V>)
-      if constexpr (!chain::OneRegister<F, T, chain::Indices<n>>::is_long)
-        return &chain::Compiled<F, T, n>::value;
-  }
+  if constexpr (chain::Fits<F, T, chain::Indices<n>>::value())
+    return &chain::Compiled<F, T, n, scalars>::value;
 #endif
   return nullptr;
 }

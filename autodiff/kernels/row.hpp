@@ -32,7 +32,8 @@ struct RowOp {
   std::uint32_t repeated = 0;  ///< elementwise: bit i, input i is a single element used for all
 };
 
-/// One operator of a chain that hands its result on in registers (chain.hpp), or a store, or the end.
+/// One operator of a chain that hands its result on in registers (chain.hpp), a store, a load, or the end. An
+/// operator of n > 2 operands takes n - 1 of them, one for each operand that is not handed on.
 struct ChainStep {
   const void* functions = nullptr;  ///< chain::Functions of the element type
   std::uint32_t slot = 0;           ///< the other operand, when there is one, or the result
@@ -43,6 +44,7 @@ struct ChainRunner {
   RowKernel kernel = nullptr;
   const void* store = nullptr;  ///< ChainStep::functions of what writes to `slot` and goes on
   const void* end = nullptr;    ///< ... and ends the chain
+  const void* load[2] = {};     ///< begins anew with the operand at `slot`: a full one, a single element
   const void* fetch =
       nullptr;          ///< ... of what asks for the cache lines at `slot`, to be written, and goes on
   int group_bytes = 0;  ///< of the registers that are handed on at most; equal in all steps of a chain
@@ -51,9 +53,19 @@ struct ChainRunner {
 
 /// How an elementwise operator takes part in chains.
 struct ChainRule {
-  const void* functions[2][2] = {};  ///< [the input that is handed on][the other one is repeated]
   const ChainRunner* runner = nullptr;
+  const void* const* functions = nullptr;  ///< of its steps
+  std::uint8_t operands = 0;
+  std::uint8_t handed_on = 0;  ///< the first so many operands may be the one in registers
+  std::uint8_t scalars =
+      0;                 ///< of more than two operands, the last so many are single elements, the others full
   bool is_long = false;  ///< an elementary function: while it computes, memory has time
+
+  /// ChainStep::functions where operand k is handed on; of two operands, the other one may be a single
+  /// element used for all.
+  const void* step(std::uint32_t k, bool repeated) const {
+    return functions[operands == 2 ? 2 * k + (repeated ? 1 : 0) : k];
+  }
 };
 
 /// What an elementwise row kernel gets with more than one row, each at a distance of its own.

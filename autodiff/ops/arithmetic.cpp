@@ -202,7 +202,8 @@ void arithmetic() {
       .name = "clip",
       .doc = "min(max(x, low), high)",
       .contract = "1 at the bounds themselves, 0 outside",
-      .forward = numeric([](auto x, auto low, auto high) { return minimum(maximum(x, low), high); }),
+      .forward = with_scalars<2>(
+          numeric([](auto x, auto low, auto high) { return minimum(maximum(x, low), high); })),
       .derivatives = {[](auto x, auto low, auto high, auto) {
                         return where((x >= low) & (x <= high), ones_like(x), zeros_like(x));
                       },

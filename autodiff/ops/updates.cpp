@@ -60,7 +60,7 @@ void updates() {
   add_scaled_ = define_elementwise({
       .name = "add_scaled",
       .doc = "a + scale * b",
-      .forward = [](auto a, auto b, auto scale) { return a + scale * b; },
+      .forward = with_scalars<1>([](auto a, auto b, auto scale) { return a + scale * b; }),
       .derivatives = {[](auto, auto, auto, auto) { return 1.0; },
                       [](auto, auto, auto scale, auto) { return scale; },
                       [](auto, auto b, auto, auto) { return b; }},
@@ -71,7 +71,8 @@ void updates() {
   combine_ = define_elementwise({
       .name = "combine",
       .doc = "a_scale * a + b_scale * b",
-      .forward = [](auto a, auto b, auto a_scale, auto b_scale) { return a_scale * a + b_scale * b; },
+      .forward = with_scalars<2>(
+          [](auto a, auto b, auto a_scale, auto b_scale) { return a_scale * a + b_scale * b; }),
       .derivatives = {[](auto, auto, auto a_scale, auto, auto) { return a_scale; },
                       [](auto, auto, auto, auto b_scale, auto) { return b_scale; },
                       [](auto a, auto, auto, auto, auto) { return a; },
@@ -82,7 +83,7 @@ void updates() {
   lerp_ = define_elementwise({
       .name = "lerp",
       .doc = "a + weight * (b - a)",
-      .forward = [](auto a, auto b, auto weight) { return a + weight * (b - a); },
+      .forward = with_scalars<1>([](auto a, auto b, auto weight) { return a + weight * (b - a); }),
       .derivatives = {[](auto, auto, auto weight, auto) { return 1.0 - weight; },
                       [](auto, auto, auto weight, auto) { return weight; },
                       [](auto a, auto b, auto, auto) { return b - a; }},
@@ -92,7 +93,7 @@ void updates() {
   lerp_square_ = define_elementwise({
       .name = "lerp_square",
       .doc = "a + weight * (b^2 - a)",
-      .forward = [](auto a, auto b, auto weight) { return a + weight * (b * b - a); },
+      .forward = with_scalars<1>([](auto a, auto b, auto weight) { return a + weight * (b * b - a); }),
       .derivatives = {[](auto, auto, auto weight, auto) { return 1.0 - weight; },
                       [](auto, auto b, auto weight, auto) { return 2.0 * weight * b; },
                       [](auto a, auto b, auto, auto) { return b * b - a; }},
@@ -103,8 +104,9 @@ void updates() {
       .name = "adam_update",
       .doc = "keep * p - rate * m / (sqrt(v) + epsilon)",
       .contract = "by v: infinite at v = 0; a zero cotangent gives 0",
-      .forward = [](auto p, auto m, auto v, auto keep, auto rate,
-                    auto epsilon) { return keep * p - rate * m / (sqrt(v) + epsilon); },
+      .forward = with_scalars<3>([](auto p, auto m, auto v, auto keep, auto rate, auto epsilon) {
+        return keep * p - rate * m / (sqrt(v) + epsilon);
+      }),
       .derivatives = {[](auto, auto, auto, auto keep, auto, auto, auto) { return keep; },
                       [](auto, auto, auto v, auto, auto rate, auto epsilon, auto) {
                         return -rate / (sqrt(v) + epsilon);

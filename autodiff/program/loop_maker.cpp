@@ -54,15 +54,16 @@ class LoopMaker {
 
   void look_around() {
     // Where each operation runs.
-    std::vector<std::uint32_t> runs_at(links_.size());
-    for (std::size_t p = links_.size(); p-- > 0;)
-      runs_at[p] = links_[p].after == none ? static_cast<std::uint32_t>(p) : runs_at[links_[p].after];
+    runs_at_.resize(links_.size());
+    for (std::uint32_t end = 0; end < links_.size(); ++end)
+      if (links_[end].after == none)
+        for (std::uint32_t p = end; p != none; p = links_[p].before) runs_at_[p] = end;
     std::int64_t streams = 0, live = 0, most = 0;
     std::uint32_t position = 0;
     for (const std::uint32_t n : step_.instructions) {
       for (const ValueId v : g_.inputs(g_[n])) {
         std::uint32_t& last = notes_.last[r_.root(v)];
-        if (r_.inside(r_.root(v)) && (last == none || last < runs_at[position])) last = runs_at[position];
+        if (r_.inside(r_.root(v)) && (last == none || last < runs_at_[position])) last = runs_at_[position];
         needs_.item = std::max(needs_.item, static_cast<std::int64_t>(item_size(g_.dtype(v))));
       }
       needs_.item = std::max(needs_.item, static_cast<std::int64_t>(item_size(g_.dtype(g_[n].output))));
@@ -287,17 +288,31 @@ class LoopMaker {
     for (const std::uint32_t p : positions) by_row_ |= row_by_row(step_.instructions[p]);
     for (const std::uint32_t p : positions) {
       const std::uint32_t m = step_.instructions[p];
-      is_long |= g_[m].op->row.chain[dtype]->is_long;
+      const ChainRule& rule = *g_[m].op->row.chain[dtype];
+      is_long |= rule.is_long;
       const auto inputs = g_.inputs(g_[m]);
-      const std::uint32_t own = links_[p].handed_on;
-      if (links_[p].before == none) {
-        const Operand x = operand(inputs[0], s_.forms[m].moves[0], true, column);
-        o.op.in[0] = x.slot;
-        o.op.repeated = x.repeated ? 1 : 0;
+      const auto input = [&](std::size_t k) {
+        const ValueId r = r_.root(inputs[k]);
+        if (r_.inside(r) && runs_at_[notes_.position[r]] == last) return Operand{notes_.slot[r], false};
+        return operand(inputs[k], s_.forms[m].moves[k], true, column);
+      };
+      std::uint32_t own = links_[p].handed_on;
+      if (own == ChainLink::nothing) {
+        const Operand x = input(own = 0);
+        if (p == positions.front()) {
+          o.op.in[0] = x.slot;
+          o.op.repeated = x.repeated ? 1 : 0;
+        } else {
+          steps.push_back({runner.load[x.repeated], x.slot});
+        }
       }
-      Operand other{0, false};
-      if (inputs.size() == 2) other = operand(inputs[1 - own], s_.forms[m].moves[1 - own], true, column);
-      steps.push_back({g_[m].op->row.chain[dtype]->functions[own][other.repeated], other.slot});
+      const std::size_t first = steps.size();
+      if (inputs.size() == 1) steps.push_back({rule.step(own, false)});
+      for (std::uint32_t k = 0; k < inputs.size(); ++k) {
+        if (k == own) continue;
+        const Operand x = input(k);
+        steps.push_back({steps.size() == first ? rule.step(own, x.repeated) : nullptr, x.slot});
+      }
       if (links_[p].stored) steps.push_back({runner.store, result(g_[m].output, !column, false)});
     }
     const bool in_place = !by_row_;
@@ -475,8 +490,9 @@ class LoopMaker {
   std::vector<RowMove> moves_;  // its operands
   LongChain long_chain_;        // the first one with an elementary function
   std::set<std::uint32_t> written_slots_;
-  std::vector<ChainLink> links_;  // by position
-  std::size_t handed_on_ = 0;     // results that need no memory
+  std::vector<ChainLink> links_;        // by position
+  std::vector<std::uint32_t> runs_at_;  // by position: where its chain ends
+  std::size_t handed_on_ = 0;           // results that need no memory
   TileNeeds needs_;
   bool spread_ = false;  // a long chain on one element: numbers fill a register once, not in every operation
   std::map<std::tuple<std::uint32_t, std::int64_t, Moves>, std::uint32_t> streams_;  // by place

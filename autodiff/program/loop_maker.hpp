@@ -24,15 +24,12 @@ struct LoopNotes {
         read_by(values, none),
         slot(values, none),
         position(values, none),
-        first(values, none),
-        second(values, none),
         frame(values, 0) {}
   std::vector<std::uint32_t> last;     ///< position of the last reader in the loop that computes it
   std::vector<std::uint32_t> read_by;  ///< the last loop that reads it as a stream
   std::vector<std::uint32_t> slot;
-  std::vector<std::uint32_t> position;       ///< of what computes it, in its loop
-  std::vector<std::uint32_t> first, second;  ///< positions of its first two readers there
-  std::vector<std::uint8_t> frame;           ///< it lives in the frame: 1 an element a row, 2 a tile
+  std::vector<std::uint32_t> position;  ///< of what computes it, in its loop
+  std::vector<std::uint8_t> frame;      ///< it lives in the frame: 1 an element a row, 2 a tile
 };
 
 /// What a loop is made from.

@@ -24,15 +24,20 @@ template <class T>
 struct Rule {
   const ChainRule* chain;
   RowKernel alone;
-  bool binary;
 };
 
-template <class T, class F>
+/// The last `scalars` of three operands and more are single elements.
+template <class T, int scalars = 0, class F>
 Rule<T> rule(F) {
-  if constexpr (std::is_invocable_v<F, Vec<T, Simd>, Vec<T, Simd>>)
-    return {chain_rule<F, T, 2>(), map_rows<F, T, T, T>, true};
+  using V = Vec<T, Simd>;
+  if constexpr (std::is_invocable_v<F, V>)
+    return {chain_rule<F, T, 1>(), map_rows<F, T, T>};
+  else if constexpr (std::is_invocable_v<F, V, V>)
+    return {chain_rule<F, T, 2>(), map_rows<F, T, T, T>};
+  else if constexpr (std::is_invocable_v<F, V, V, V>)
+    return {chain_rule<F, T, 3, scalars>(), map_rows<F, T, T, T, T>};
   else
-    return {chain_rule<F, T, 1>(), map_rows<F, T, T>, false};
+    return {chain_rule<F, T, 5, scalars>(), map_rows<F, T, T, T, T, T, T>};
 }
 
 // What rules are made of: arithmetic, choices, short and long code.
@@ -54,6 +59,12 @@ std::vector<Rule<T>> rules() {
       rule<T>([](auto x) { return tanh(x); }),
       rule<T>([](auto x) { return sin(x); }),
       rule<T>([](auto x) { return log1p(square(x)); }),
+      rule<T>([](auto a, auto b, auto c) { return a + b * c; }),
+      rule<T>([](auto a, auto b, auto c) { return where(a > b, c, a); }),
+      rule<T, 1>([](auto a, auto b, auto scale) { return a - scale * (b - a); }),
+      rule<T, 2>([](auto a, auto low, auto high) { return minimum(maximum(a, low), high); }),
+      rule<T>([](auto a, auto b, auto c, auto d, auto e) { return a / (1.0 + b * b) + c * d * e; }),
+      rule<T, 2>([](auto a, auto b, auto c, auto d, auto e) { return d * a - e * b / (abs(c) + 1.0); }),
   };
 }
 
@@ -109,17 +120,29 @@ TEST_CASE_TEMPLATE("a chain gives the bits of its operators one by one", T, floa
     std::vector<int> stored;
     const int length = 1 + below(longest);
     std::uint32_t last = op.in[0];
+    bool single = op.repeated != 0;  // what is handed on is one element, used for all
     for (int k = 0; k < length; ++k) {
       const Rule<T>& rule = all[static_cast<std::size_t>(below(static_cast<int>(all.size())))];
-      const int position = rule.binary ? below(2) : 0;
-      const bool repeated = rule.binary && below(3) == 0;
-      const auto other = static_cast<std::uint32_t>(below(operands));
-      steps.push_back({rule.chain->functions[position][repeated], other});
+      if (k > 0 && below(4) == 0) {  // begins anew, with an operand
+        last = static_cast<std::uint32_t>(below(operands));
+        single = below(2) == 0;
+        steps.push_back({runner.load[single], last});
+      }
+      const ChainRule& chain = *rule.chain;
+      const auto position = static_cast<std::uint32_t>(below(chain.handed_on));
       RowOp alone;
       alone.in[position] = last;
-      alone.in[1 - position] = other;
-      alone.repeated = (k == 0 ? op.repeated << position : 0u) | (repeated ? 2u >> position : 0u);
+      if (single) alone.repeated = 1u << position;
+      if (chain.operands == 1) steps.push_back({chain.step(0, false)});
+      for (std::uint32_t j = 0, others = 0; j < chain.operands; ++j) {
+        if (j == position) continue;
+        const bool repeated = chain.operands == 2 ? below(3) == 0 : j + chain.scalars >= chain.operands;
+        alone.in[j] = static_cast<std::uint32_t>(below(operands));
+        if (repeated) alone.repeated |= 1u << j;
+        steps.push_back({others++ == 0 ? chain.step(position, repeated) : nullptr, alone.in[j]});
+      }
       alone.out = last = static_cast<std::uint32_t>(operands + k);
+      single = false;
       rule.alone(slots.data(), alone, 1, n);
       if (below(4) != 0) continue;
       steps.push_back({runner.store, static_cast<std::uint32_t>(operands + longest + k)});
@@ -140,14 +163,17 @@ TEST_CASE_TEMPLATE("a chain gives the bits of its operators one by one", T, floa
   }
 }
 
-TEST_CASE("rules that take no part in chains: more operands, other results, long code for two operands") {
+TEST_CASE("rules that take no part in chains: other results, long code for several operands") {
   const auto of = []<int n, class F>(std::integral_constant<int, n>, F) { return chain_rule<F, float, n>(); };
   constexpr std::integral_constant<int, 2> two;
   CHECK(of(two, [](auto a, auto b) { return a * b; }) != nullptr);
   CHECK(of(two, [](auto a, auto b) { return a < b; }) == nullptr);
   CHECK(of(two, [](auto a, auto b) { return a * cos(b); }) == nullptr);
   CHECK(of(std::integral_constant<int, 1>{}, [](auto a) { return cos(a); }) != nullptr);
-  CHECK(of(std::integral_constant<int, 3>{}, [](auto a, auto b, auto c) { return a * b + c; }) == nullptr);
+  constexpr std::integral_constant<int, 3> three;
+  CHECK(of(three, [](auto a, auto b, auto c) { return a * b + c; }) != nullptr);
+  CHECK(of(three, [](auto a, auto b, auto c) { return a * b < c; }) == nullptr);
+  CHECK(of(three, [](auto a, auto b, auto c) { return a * b + exp(c); }) == nullptr);
 }
 
 // As long as programs make them (program/loop_chains.cpp), also where each step takes a frame of the stack.
@@ -160,7 +186,7 @@ TEST_CASE_TEMPLATE("a long chain fits into a small stack", T, float, double) {
   std::vector<ChainStep> steps;
   double expected = 1;  // of x[1]: tanh again and again, and sums with 0
   for (int k = 1; k < all[0].chain->runner->most_steps; ++k) {
-    steps.push_back({all[k % 2 == 0 ? 12 : 0].chain->functions[0][0], 1});
+    steps.push_back({all[k % 2 == 0 ? 12 : 0].chain->step(0, false), 1});
     if (k % 2 == 0) expected = std::tanh(expected);
   }
   steps.push_back({all[0].chain->runner->end, 2});

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "autodiff/autodiff.hpp"
+#include "autodiff/ops/updates.hpp"
 
 namespace recipes {
 
@@ -36,7 +37,7 @@ struct Recipe {
   std::vector<Step> steps;
 };
 
-inline constexpr int kinds = 30;
+inline constexpr int kinds = 33;
 
 /// Keeps values in a range in which no operator overflows.
 inline Tensor tamed(const Tensor& x) { return tanh(x); }
@@ -110,6 +111,12 @@ inline Tensor apply_step(const Recipe& r, const std::vector<Tensor>& v, const St
       return tamed(sum(square(1.0 - full(a)) * full(b) * one_hot(labels(r), r.columns, a.dtype()), -1, true));
     case 28:
       return expand_dims(take_along_axis(exp(tamed(full(a))) * b, labels(r), -1), -1);
+    case 29:
+      return lerp(a, b, 0.25);
+    case 30:
+      return combine(a, tamed(b), 0.5, tamed(sum(b)));
+    case 31:
+      return adam_update(a, b, 1.0 + square(a), 0.875, 0.25, tamed(square(mean(b))));
     default:
       return stop_gradient(a) * b;
   }

@@ -71,7 +71,7 @@ void write(const Program& p, const Write& w, const Tensor& value, const States& 
     case Update::descended:
       return state.set(state.value() - 0.1 * tanh(fit));
     case Update::averaged:
-      return state.set(0.9 * state.value() + 0.1 * tanh(fit));
+      return state.set(lerp(state.value(), tanh(fit), 0.1));
     case Update::accumulated: {
       if (w.state >= 2) return state.set(state.value() + tanh(fit));
       const Tensor column = mean(fit, 1, true), row = mean(tanh(fit), 0, true);
