@@ -236,7 +236,8 @@ class Captured {
 /// arguments nor states, and after the captured function is gone. Within another captured function a call is
 /// written down with it. In a CheckFinite scope another program is recorded, which runs the operators one by
 /// one and checks each, with the errors of eager code. An exception in the middle of a replay leaves every
-/// State as it was. One captured function may be called from several threads.
+/// State as it was. One captured function may be called from several threads, but not, while it runs, from an
+/// operator that it runs itself (GraphError).
 ///
 /// Large ones run on num_threads() threads. save_program() and load_program() take one to another process.
 ///
