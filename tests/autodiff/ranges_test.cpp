@@ -239,12 +239,17 @@ TEST_CASE("a label that one_hot does not take is an error where the one_hot is n
   const Tensor x = logits(), l = labels();
   g(x, l);
   CHECK(calls(g, "one_hot") == 0);
+  auto value = capture(
+      [](const Tensor& batch, const Tensor& chosen) { return focal(batch, one_hot(chosen, classes)); });
+  value(x, l);
+  CHECK(calls(value, "one_hot") == 0);
   for (const std::int64_t odd : {std::int64_t{-1}, classes}) {
     const Tensor wrong = where(equal(arange(rows), 5), odd, l);
     const std::string problem = message([&] { g(x, wrong); });
     CHECK(has(problem, "position " + std::to_string(odd) + " is outside"));
     CHECK(has(problem, "(ranges_test.cpp:"));
     CHECK_THROWS_AS(loss_and_gradient(x, wrong), IndexError);
+    CHECK(has(message([&] { value(x, wrong); }), "position " + std::to_string(odd) + " is outside"));
   }
 }
 
