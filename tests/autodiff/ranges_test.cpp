@@ -209,6 +209,26 @@ TEST_CASE("a step that finds numbers unbounded leaves states as they were and ru
   CHECK(replayed[1].item<float>() == 4);
 }
 
+TEST_CASE("a gradient that a row operator changes in place has equal bits on any number of threads") {
+  const std::int64_t few = 999;  // rows and chunks end within cache lines
+  const Tensor x = random::normal({401, few}, 0.0, 3.0), l = random::integers(0, few, {401});
+  const auto gradient = [&](const Tensor& batch, const Tensor& chosen) {
+    const Tensor v = variable(batch);
+    return gradients(focal(v, one_hot(chosen, few)), {v})[0];
+  };
+  const int before = num_threads();
+  set_num_threads(1);
+  auto g = capture(gradient);
+  const Tensor expected = g(x, l);
+  CHECK(calls(g, "add_at") == 1);
+  check_close({expected}, {gradient(x, l)});
+  for (const int threads : {2, 3, 7}) {
+    set_num_threads(threads);
+    for (int run = 0; run < 20; ++run) CHECK(same(g(x, l), expected));
+  }
+  set_num_threads(before);
+}
+
 TEST_CASE("threads that find numbers unbounded at the same time all get what eager code gives") {
   const Tensor x = logits(), y = with_entry(x, 2, 2, -infinity), l = labels();
   auto g = capture(loss_and_gradient);
