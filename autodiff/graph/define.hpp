@@ -16,7 +16,8 @@ namespace wengert {
 
 namespace detail {
 /// The kernels of another instruction set for a registered operator.
-void set_kernel(const char* name, Kernel kernel, const RowKernel (&rows)[4], const RowKernel (&add_rows)[4]);
+void set_kernel(const char* name, Kernel kernel, const RowKernel (&rows)[4], const RowKernel (&add_rows)[4],
+                const RowKernel (&some_rows)[4]);
 bool define_builtin_operators();
 }  // namespace detail
 
@@ -84,6 +85,8 @@ struct RowSpec {
   bool in_place = false;
   Rule<bool (*)(const Call&)> sums_rows = {};
   Rule<bool (*)(const Call&, DirectSizes&)> direct = {};
+  Rule<std::int64_t (*)(const Call&)> rows_at_once = {};
+  RowKernel some_rows[4] = {};
   RowKernel add_rows[4] = {};
   bool elementwise = false;
   std::uint8_t data_input = 0;
@@ -123,7 +126,9 @@ struct OperatorSpec {
 /// Registers a built-in operator; in the other instruction sets, adds its kernel.
 inline const OperatorDefinition* define([[maybe_unused]] OperatorSpec spec) {
 #ifdef WENGERT_VARIANT
-  if (spec.kernel != nullptr) detail::set_kernel(spec.name, spec.kernel, spec.row.kernel, spec.row.add_rows);
+  const RowSpec& row = spec.row;
+  if (spec.kernel != nullptr)
+    detail::set_kernel(spec.name, spec.kernel, row.kernel, row.add_rows, row.some_rows);
   return nullptr;
 #else
   OperatorDefinition op;
@@ -138,6 +143,7 @@ inline const OperatorDefinition* define([[maybe_unused]] OperatorSpec spec) {
   for (int i = 0; i < 4; ++i) {
     op.row.kernel[i] = spec.row.kernel[i];
     op.row.add_rows[i] = spec.row.add_rows[i];
+    op.row.some_rows[i] = spec.row.some_rows[i];
   }
   op.row.elementwise = spec.row.elementwise;
   op.row.data_input = spec.row.data_input;
@@ -147,6 +153,7 @@ inline const OperatorDefinition* define([[maybe_unused]] OperatorSpec spec) {
   op.row.in_place = spec.row.in_place;
   op.row.sums_rows = spec.row.sums_rows;
   op.row.direct = spec.row.direct;
+  op.row.rows_at_once = spec.row.rows_at_once;
   op.checks_values = spec.checks_values;
   op.takes_memory = spec.takes_memory;
   op.view = std::move(spec.view);

@@ -53,13 +53,15 @@ OperatorDefinition* register_operator(OperatorDefinition definition) {
   return &op;
 }
 
-void set_kernel(const char* name, Kernel kernel, const RowKernel (&rows)[4], const RowKernel (&add_rows)[4]) {
+void set_kernel(const char* name, Kernel kernel, const RowKernel (&rows)[4], const RowKernel (&add_rows)[4],
+                const RowKernel (&some_rows)[4]) {
   std::lock_guard lock(table().mutex);
   OperatorDefinition& op = *table().by_name.at(name);
   op.kernel = kernel;
   for (int i = 0; i < 4; ++i) {
     op.row.kernel[i] = rows[i];
     op.row.add_rows[i] = add_rows[i];
+    op.row.some_rows[i] = some_rows[i];
   }
 }
 

@@ -20,18 +20,47 @@ namespace wengert::kernels {
 inline namespace WENGERT_ISA {
 namespace packed {
 
-/// Whether products are computed here: where OpenBLAS packs its operands, which it does from a million
-/// multiply-adds on. Measured with AVX-512 only; with AVX2 it is ahead by its choice of tiles.
-template <class T>
-WENGERT_INLINE bool is_ahead(std::int64_t m, std::int64_t n, std::int64_t k) {
 #if WENGERT_SIMD && defined(__AVX512F__)
+inline constexpr bool is_here = true;
+#else
+inline constexpr bool is_here = false;
+#endif
+
+/// Where OpenBLAS packs its operands, which it does from a million multiply-adds on.
+template <class T>
+WENGERT_INLINE bool is_large(std::int64_t m, std::int64_t n, std::int64_t k) {
   if (2 * m * n * k <= packing_flops) return false;
   if constexpr (std::is_same_v<T, float>) return n >= 6;
   return n * k <= std::int64_t(1) << 20;  // B passes through the caches at twice the rate
-#else
-  return (void)m, (void)n, (void)k, false;
-#endif
 }
+
+/// Whether a product is computed here. Measured with AVX-512 only; with AVX2 OpenBLAS is ahead by its choice
+/// of tiles.
+template <class T>
+WENGERT_INLINE bool is_ahead(std::int64_t m, std::int64_t n, std::int64_t k) {
+  return is_here && is_large<T>(m, n, k);
+}
+
+/// Rows of so many elements and more are laid out before they are used. Rows a multiple of 4 KB apart have
+/// room for 8 in L1 and 128 in L2, and each lies on a page of its own.
+template <class T>
+inline constexpr std::int64_t far = 4096 / sizeof(T);
+template <class T>
+inline constexpr std::int64_t l2_elements = (std::int64_t(1) << 20) / sizeof(T);
+
+/// Whether a product may be computed some rows of C at a time without loss: what is read of B stays in L2
+/// from one block of rows to the next, and is read as it lies.
+template <class T>
+WENGERT_INLINE bool in_blocks(bool tb, std::int64_t m, std::int64_t n, std::int64_t k) {
+  return is_large<T>(m, n, k) && !tb && n < far<T> && n * k <= l2_elements<T>;
+}
+
+/// Matrices that lie as C does and are used with it afterwards: they are fetched into L2 meanwhile.
+template <class T>
+struct Company {
+  const T* at[4] = {};
+  int count = 0;
+};
 
 #if WENGERT_SIMD && defined(__AVX512F__)
 
@@ -66,6 +95,7 @@ struct Tile {
   std::int64_t ldc;
   T alpha, beta;
   int last;  ///< how many elements of the last register are columns of C
+  Company<T> company;
 };
 
 /// The first n elements of a register, and nothing else in memory; 0 < n <= width.
@@ -123,12 +153,24 @@ template <class T, int R, int N, bool by_rows, bool copies>
     }
   };
   const std::int64_t first = std::max<std::int64_t>(t.k - last_terms, 0);
-  std::int64_t counts[] = {first, t.k - first};
-  for (int part = 0;; ++part) {  // one loop for both, so that its code is there once
-    add_terms(counts[part]);
-    if (part == 1) break;
-    unrolled<R>(
-        [&](auto r) { unrolled<N>([&](auto v) { __builtin_prefetch(t.c + r * t.ldc + v * W, 1); }); });
+  const int fetches = R * t.company.count;
+  const std::int64_t part = fetches == 0 ? first : std::max<std::int64_t>(first / fetches, 1);
+  int fetched = 0;
+  // One loop for all parts, so that its code is there once. Lambdas that only fetch g++ leaves out, as they
+  // compute nothing.
+  for (std::int64_t done = 0;;) {
+    if (done == first)
+      for (int r = 0; r < R; ++r)
+        for (int v = 0; v < N; ++v) __builtin_prefetch(t.c + r * t.ldc + v * W, 1);
+    const std::int64_t count = done < first ? std::min(part, first - done) : t.k - done;
+    add_terms(count);
+    done += count;
+    if (done >= t.k) break;
+    if (fetched < fetches) {
+      const T* const row = t.company.at[fetched / R] + fetched % R * t.ldc;
+      for (int v = 0; v < N; ++v) __builtin_prefetch(row + v * W, 0, 2);
+      ++fetched;
+    }
   }
   const V alpha(t.alpha), beta(t.beta);
   const Head<T> last(t.last);
@@ -229,22 +271,20 @@ struct Reading {
   bool fetch_b;  ///< a panel is fetched into L2 while the one before it is used
   bool fetch_c;  ///< so is a tile of C
 
-  /// Rows that lie a multiple of 4 KB apart have room for 8 in L1 and 128 in L2, and each lies on a page of
-  /// its own.
   template <class T>
   static Reading of(bool tb, std::int64_t m, std::int64_t n, std::int64_t k, std::int64_t lda,
                     std::int64_t ldb) {
-    constexpr std::int64_t far = 4096 / sizeof(T), l2 = (std::int64_t(1) << 20) / sizeof(T);
-    return {.pack_a = lda >= far && n >= 128,
-            .copy_b = !tb && ldb >= far && m >= 64,
-            .fetch_b = n * k > 2 * l2 && (tb || ldb >= far),
-            .fetch_c = m * n > l2};
+    return {.pack_a = lda >= far<T> && n >= 128,
+            .copy_b = !tb && ldb >= far<T> && m >= 64,
+            .fetch_b = n * k > 2 * l2_elements<T> && (tb || ldb >= far<T>),
+            .fetch_c = m * n > l2_elements<T>};
   }
 };
 
 template <class T>
-void multiply(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, T alpha, const T* a,
-              std::int64_t lda, const T* b, std::int64_t ldb, T beta, T* c, std::int64_t ldc) {
+void multiply_beside(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, T alpha, const T* a,
+                     std::int64_t lda, const T* b, std::int64_t ldb, T beta, T* c, std::int64_t ldc,
+                     const Company<T>& company) {
   using S = Sizes<T>;
   constexpr int W = S::width;
   const Reading reading = Reading::of<T>(tb, m, n, k, lda, ldb);
@@ -273,7 +313,8 @@ void multiply(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, 
                   .ldc = ldc,
                   .alpha = alpha,
                   .beta = beta,
-                  .last = columns - (registers - 1) * W};
+                  .last = columns - (registers - 1) * W,
+                  .company = {{}, p + terms == k ? company.count : 0}};
         Fetch<T> coming(reading.fetch_b, tb, b0, ldb, terms, n - j - S::columns,
                         (rows + S::rows - 1) / S::rows);
         for (std::int64_t i = 0; i < rows;) {
@@ -281,6 +322,7 @@ void multiply(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, 
           const int count = left >= 8 ? 8 : left >= 4 ? 4 : left >= 2 ? 2 : 1;
           t.a = reading.pack_a ? packed_a + (i - i % S::rows) * terms + i % S::rows : a0 + (ta ? i : i * lda);
           t.c = c + (i0 + i) * ldc + j;
+          for (int q = 0; q < t.company.count; ++q) t.company.at[q] = company.at[q] + (t.c - c);
           coming.some();
           if (reading.fetch_c && left > S::rows)
             for (int r = 0; r < S::rows; ++r)
@@ -303,9 +345,15 @@ void multiply(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, 
 
 #else
 template <class T>
-void multiply(bool, bool, std::int64_t, std::int64_t, std::int64_t, T, const T*, std::int64_t, const T*,
-              std::int64_t, T, T*, std::int64_t) {}
+void multiply_beside(bool, bool, std::int64_t, std::int64_t, std::int64_t, T, const T*, std::int64_t,
+                     const T*, std::int64_t, T, T*, std::int64_t, const Company<T>&) {}
 #endif
+
+template <class T>
+void multiply(bool ta, bool tb, std::int64_t m, std::int64_t n, std::int64_t k, T alpha, const T* a,
+              std::int64_t lda, const T* b, std::int64_t ldb, T beta, T* c, std::int64_t ldc) {
+  multiply_beside(ta, tb, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc, {});
+}
 
 }  // namespace packed
 }  // namespace WENGERT_ISA

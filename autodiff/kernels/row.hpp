@@ -78,6 +78,19 @@ struct PitchedRowOp : RowOp {
 /// What a kernel can be told about a call beforehand.
 using DirectSizes = std::array<std::int64_t, 8>;
 
+/// What a product that computes some rows of its result has in place of the attribute struct.
+struct SomeRows {
+  static constexpr std::size_t most_fetched = 4;
+  /// transpose_a, transpose_b, m, n, k, and how far rows of A and B are apart.
+  DirectSizes sizes;
+  /// Elements of A from what is multiplied for a row of the result to the next one.
+  std::int64_t row_step() const { return sizes[0] != 0 ? 1 : sizes[5]; }
+  /// Slots of matrices of the result's shape and element type that are used after these rows: they are asked
+  /// for meanwhile.
+  std::array<std::uint32_t, most_fetched> fetched = {};
+  std::uint32_t fetches = 0;
+};
+
 /// How an operator works on the rows of a matrix, when it does.
 struct RowRule {
   /// By element type of input `data_input`.
@@ -101,6 +114,13 @@ struct RowRule {
   /// returns false. `rows` and `cols` mean nothing to it. The input that the operator overwrites may have the
   /// memory of the result.
   bool (*direct)(const Call&, DirectSizes&) = nullptr;
+  /// A product of matrices, `direct`, that may be computed some rows of the result at a time, so that a loop
+  /// uses them while they are in the cache: how many at a time, or 0. Each is a multiple of rows that end on
+  /// a cache line.
+  std::int64_t (*rows_at_once)(const Call&) = nullptr;
+  /// ... by element type: `rows` rows of the result. Input 0 begins with what they are computed from, at
+  /// `attributes` is a SomeRows, and the bits are those of the whole product.
+  RowKernel some_rows[4] = {};
   /// sum, by element type: out[c] += the sum of in[r, c] over the rows of a tile. `attributes` points to an
   /// std::int64_t, the number of rows that the tiles have together.
   RowKernel add_rows[4] = {};

@@ -211,6 +211,31 @@ void product_added_direct(std::byte* const* slots, const RowOp& op, std::int64_t
   product_rows<T>(slots, op, *reinterpret_cast<const T*>(slots[op.in[3]]), 1);
 }
 
+/// Rows of a product that are computed at a time for a loop: the tiles of gemm whose transposed operand is
+/// laid out together, and enough of them that B is read from L2 at little cost.
+inline constexpr std::int64_t rows_at_once = 32;
+
+/// Rows of whole cache lines, of whatever element type.
+[[maybe_unused]] std::int64_t product_rows_at_once(const Call& call) {
+  DirectSizes sizes;
+  if (!is_floating(call.dtype(0)) || !product_sizes(call, sizes)) return 0;
+  const auto& [ta, tb, m, n, k, lda, ldb, unused] = sizes;
+  const bool fits = call.dtype(0) == DType::float32 ? kernels::packed::in_blocks<float>(tb != 0, m, n, k)
+                                                    : kernels::packed::in_blocks<double>(tb != 0, m, n, k);
+  return fits && m > rows_at_once && n % 16 == 0 ? rows_at_once : 0;
+}
+template <class T>
+void some_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t) {
+  const auto& some = *static_cast<const SomeRows*>(op.attributes);
+  const auto& [ta, tb, m, n, k, lda, ldb, unused] = some.sizes;
+  kernels::packed::Company<T> company{{}, static_cast<int>(some.fetches)};
+  for (std::uint32_t i = 0; i < some.fetches; ++i)
+    company.at[i] = reinterpret_cast<const T*>(slots[some.fetched[i]]);
+  kernels::packed::multiply_beside<T>(
+      ta != 0, tb != 0, rows, n, k, 1, reinterpret_cast<const T*>(slots[op.in[0]]), lda,
+      reinterpret_cast<const T*>(slots[op.in[1]]), ldb, 0, reinterpret_cast<T*>(slots[op.out]), n, company);
+}
+
 inline void product_kernel(const Call& call, detail::TensorImpl& out) {
   switch (out.dtype) {
     case DType::float32:
@@ -402,7 +427,10 @@ void linear() {
       .kernel = product_kernel,
       .row = {.kernel = {nullptr, product_direct<std::int64_t>, product_direct<float>,
                          product_direct<double>},
-              .direct = product_sizes},
+              .direct = product_sizes,
+              .rows_at_once = product_rows_at_once,
+              .some_rows = {nullptr, nullptr, kernels::packed::is_here ? some_rows<float> : nullptr,
+                            kernels::packed::is_here ? some_rows<double> : nullptr}},
       .reads = reads_inputs(0, 1),
       .vjp = product_vjp,
       .jvp =

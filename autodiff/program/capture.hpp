@@ -32,7 +32,11 @@ struct CaptureOptions {
   /// that saves work, for example on 0 * x = 0. The program looks whether it holds while it runs; when it
   /// does not, that call and all later ones run a program that assumes nothing.
   bool assume = true;
+  /// Elementwise operators, reductions and the like become loops over tiles.
   bool fuse = true;
+  /// Loops compute the product that they read, some rows at a time: bias and activation, a bias's gradient,
+  /// the update of weights.
+  bool fuse_products = true;
 };
 
 /// A program to look at: print it, or pipe dot() into Graphviz.

@@ -52,7 +52,10 @@ class GroupFinder {
   }
 
   std::int64_t duration(const Step& step) const {
-    if (step.loop) return work(step) / elements_per_ns;
+    if (step.loop) {
+      const std::int64_t product = step.product == none ? 0 : flops(g_, g_[step.product]);
+      return work(step) / elements_per_ns + product / flops_per_ns;
+    }
     const Instruction& i = g_[step.instructions.front()];
     std::size_t bytes = g_.bytes(i.output);
     for (const ValueId v : g_.inputs(i)) bytes += g_.bytes(v);
@@ -62,7 +65,8 @@ class GroupFinder {
   bool fits(const Step& step) const {
     for (const std::uint32_t n : step.instructions)
       if (const OperatorDefinition& op = *g_[n].op; op.checks_values || op.draws || op.body) return false;
-    return step.loop || flops(g_, g_[step.instructions.front()]) < kernels::cut_flops;
+    const std::uint32_t product = step.loop ? step.product : step.instructions.front();
+    return product == none || flops(g_, g_[product]) < kernels::cut_flops;
   }
 
   /// Notes which states a step reads and updates; false when it may not run beside those of its group, which
@@ -92,7 +96,7 @@ class GroupFinder {
       const std::int64_t own = groups_.durations[step];
       total += own;
       const Step& s = s_.steps[step];
-      if (s.loop && elements(s) >= parallel_elements(s)) {
+      if (s.loop && s.product == none && elements(s) >= parallel_elements(s)) {
         before += own / 2 + hand_over_ns;
       } else {
         before += own;

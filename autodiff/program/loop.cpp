@@ -122,6 +122,13 @@ void run_chunk(const Loop& loop, const LoopThread& thread, std::int64_t chunk) {
                         (sum.everything ? tile * sum.part_bytes : chunk * sum.part_bytes + column * sum.item);
     const std::int64_t rows = std::min(loop.tile_rows, loop.rows - row);
     const std::int64_t columns = std::min(loop.tile_columns, loop.columns - column);
+    if (const LoopProduct& product = loop.product) {
+      const std::int64_t of_block = row % product.rows;
+      slots[product.op.out] = thread.frame + product.frame;
+      if (of_block == 0)
+        product.op.kernel(slots, product.op, std::min(product.rows, loop.rows - row), loop.columns);
+      slots[product.op.out] += of_block * product.row_bytes;
+    }
     if (tile >= guarded)
       Guard{loop, thread, row, column, row_of(end), column_of(end), rows, columns}.run();
     else if (loop.ahead.empty())

@@ -81,6 +81,16 @@ struct Ahead {
   std::int64_t bytes;    ///< after each operation, whole lines
 };
 
+/// A product that a loop computes itself, some rows before the tiles that they belong to.
+struct LoopProduct {
+  RowOp op;
+  std::int64_t rows = 0;  ///< at a time: whole tiles, and whole blocks make a chunk
+  std::int64_t row_bytes = 0;
+  std::size_t frame = 0;  ///< offset in the frame of room for them
+
+  explicit operator bool() const { return rows != 0; }
+};
+
 /// Row operations over the tiles of a domain of rows and columns.
 struct Loop {
   std::int64_t rows = 1, columns = 1;
@@ -94,6 +104,7 @@ struct Loop {
   bool parallel = false;           ///< chunks may run side by side, and are worth it
   std::vector<LoopOp> prologue;    ///< once before the first tile
   std::vector<LoopOp> body;
+  LoopProduct product;
   std::vector<TileSum> sums;
   std::vector<Ahead> ahead;
   std::uint32_t slots = 0;
@@ -101,7 +112,7 @@ struct Loop {
   std::size_t frame_bytes = 0;
 
   /// Whether there is a single tile: such loops are flat operations of the plan.
-  bool flat() const { return tiles == 1 && rows * columns <= INT32_MAX; }
+  bool flat() const { return tiles == 1 && rows * columns <= INT32_MAX && !product; }
 };
 
 /// What a thread needs for a loop: the addresses of all buffers, and for itself a table of loop.slots

@@ -7,6 +7,7 @@
 #include <unordered_map>
 
 #include "autodiff/program/loop_chains.hpp"
+#include "autodiff/program/loop_product.hpp"
 #include "autodiff/program/loop_tiles.hpp"
 
 namespace wengert::program {
@@ -32,10 +33,12 @@ class LoopMaker {
   Loop run() && {
     loop_.rows = step_.rows;
     loop_.columns = step_.columns;
+    if (step_.product != none) look_at_product(r_, loop_, needs_);
     links_ = find_chains(r_, plan_);
     for (const ChainLink& link : links_) handed_on_ += link.after != none;
     look_around();
     choose_tile(loop_, step_, needs_);
+    if (step_.product != none) notes_.slot[g_[step_.product].output] = add_product(r_, loop_, plan_);
     std::uint32_t position = 0;
     loop_.body.reserve(step_.instructions.size());
     for (const std::uint32_t n : step_.instructions) add(n, position++);
@@ -43,6 +46,7 @@ class LoopMaker {
     if (loop_.body.size() + handed_on_ >= fetching_operations)
       fetch_ahead(loop_, long_chain_, written_slots_);
     guard_chunks();
+    if (loop_.product) fetch_beside_product(loop_, plan_);
     loop_.streams.shrink_to_fit();
     loop_.fixed.shrink_to_fit();
     loop_.temporaries.shrink_to_fit();
@@ -73,7 +77,7 @@ class LoopMaker {
     std::vector<std::int64_t> ends(step_.instructions.size() + 1, 0);
     for (const std::uint32_t n : step_.instructions) {
       const Form& form = s_.forms[n];
-      const auto inputs = g_.inputs(g_[n]);
+      const auto inputs = form.kind == Kind::product ? std::span<const ValueId>() : g_.inputs(g_[n]);
       needs_.whole_rows |= form.kind == Kind::rowwise;
       needs_.sums_rows |= form.kind == Kind::sums_rows && form.columns != 0;
       needs_.sums |= form.kind == Kind::sums_rows;
@@ -346,7 +350,7 @@ class LoopMaker {
   }
 
   void add(std::uint32_t n, std::uint32_t position) {
-    if (links_[position].after != none) return;  // with the last one of its chain
+    if (links_[position].after != none || n == step_.product) return;  // with the last one of its chain
     if (links_[position].before != none) return add_chain(position);
     const Instruction& i = g_[n];
     const Form& form = s_.forms[n];
@@ -475,7 +479,8 @@ class LoopMaker {
       loop_.frame_bytes +=
           static_cast<std::size_t>((tile_bytes(w.full, w.item) + line - 1) / line * line + line);
     }
-    loop_.parallel = loop_.chunks > 1 && total() >= parallel_elements(step_);
+    loop_.parallel =
+        loop_.chunks > 1 && (loop_.product ? needs_.large_product : total() >= parallel_elements(step_));
   }
 
   const LoopRequest& r_;

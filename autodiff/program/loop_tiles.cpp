@@ -27,12 +27,28 @@ std::int64_t bytes_ahead(const Loop& loop, const Stream& s) {
   return (lines + parts - 1) / parts * line;
 }
 
+/// The tiles of a loop with a product: rows that end on a cache line, as many as make up a block of rows that
+/// the product computes at a time.
+void choose_rows(Loop& loop, const TileNeeds& needs, std::int64_t elements) {
+  const std::int64_t unit = line / std::gcd(loop.columns, line), most = needs.product_rows;
+  loop.tile_columns = loop.columns;
+  loop.tile_rows = unit;
+  while (2 * loop.tile_rows <= most && 2 * loop.tile_rows * loop.columns <= elements) loop.tile_rows *= 2;
+  loop.tiles = (loop.rows + loop.tile_rows - 1) / loop.tile_rows;
+  const std::int64_t blocks = (loop.rows + most - 1) / most;
+  const bool cut = needs.large_product || (needs.sums && loop.rows * loop.columns >= chunked_elements);
+  loop.chunks = cut ? std::min(blocks, most_chunks) : 1;
+  loop.chunk_tiles = (blocks + loop.chunks - 1) / loop.chunks * (most / loop.tile_rows);
+  loop.chunks = (loop.tiles + loop.chunk_tiles - 1) / loop.chunk_tiles;
+}
+
 }  // namespace
 
 void choose_tile(Loop& loop, const Step& step, const TileNeeds& needs) {
   const std::int64_t total = step.rows * step.columns;
   std::int64_t elements = tile_budget / (needs.wide_operands * needs.item) / tile_unit * tile_unit;
   elements = std::clamp(elements, smallest_tile, largest_tile);
+  if (needs.product_rows != 0) return choose_rows(loop, needs, elements);
   if (!step.structured) {
     loop.rows = 1;
     loop.columns = total;

@@ -13,6 +13,8 @@ struct TileNeeds {
   bool passes = false;                         ///< a single operation: nothing has to stay in the cache
   std::int64_t item = 1;                       ///< bytes of the largest element
   std::int64_t wide_operands = 1;              ///< tiles in the L1 cache at a time
+  std::int64_t product_rows = 0;               ///< that the loop's product computes at a time
+  bool large_product = false;                  ///< worth a second thread
 };
 
 void choose_tile(Loop& loop, const Step& step, const TileNeeds& needs);

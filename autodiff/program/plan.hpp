@@ -87,6 +87,7 @@ struct Plan {
   /// By step of the schedule: the first flat operation from there on.
   std::vector<std::uint32_t> flat_begins;
   std::deque<DirectSizes> direct_sizes;
+  std::deque<SomeRows> products;     ///< of loops
   std::deque<std::int64_t> numbers;  ///< that row operations point to
   std::deque<std::vector<ChainStep>> chains;
   std::deque<std::vector<RowMove>> row_moves;

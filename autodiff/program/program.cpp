@@ -85,7 +85,8 @@ Program::Program(Graph recorded, const CaptureOptions& options, bool checks)
   graph_ = optimise(std::move(recorded), options, statistics_.passes, unassuming_);
   if (unassuming_.size() != 0) statistics_.assumptions = assumptions(graph_) - assumptions(unassuming_);
   graph_.shrink_to_fit();  // before the plan, which points to attributes
-  schedule_ = make_schedule(graph_, {.fuse = options.fuse, .as_recorded = checks});
+  schedule_ =
+      make_schedule(graph_, {.fuse = options.fuse, .products = options.fuse_products, .as_recorded = checks});
   plan_ = make_plan(graph_, schedule_, {.calls = checks, .least_gain = options.least_gain});
   count(graph_, schedule_, plan_, statistics_);
   find_results();

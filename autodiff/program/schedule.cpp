@@ -56,6 +56,7 @@ class Scheduler {
     readers_.resize(g_.states().size());
     place();
     if (options_.fuse) put_off_updates();
+    if (options_.fuse && options_.products) attach_products();
     collect();
     return std::move(s_);
   }
@@ -308,7 +309,74 @@ class Scheduler {
       if (only_updates(n) && work[find(n)] < parallel_work) stage_[n] = last;
   }
 
+  // A product whose result only one loop reads, over the same rows and columns, becomes a part of that loop:
+  // bias and activation, a bias's gradient, the update of weights find its rows in the cache, and it needs no
+  // memory for the rest. It may run later than it could: nobody else waits for it, and no state that it reads
+  // has changed by then.
+  void attach_products() {
+    const std::size_t count = g_.size();
+    std::vector<std::uint32_t> loop(count, none);  // by product: the set that reads it
+    std::vector<bool> candidate(count, false);
+    bool any = false;
+    for (std::uint32_t n = 0; n < count; ++n)
+      any |= candidate[n] = s_.forms[n].kind == Kind::call && may_come_by_rows(g_[n]);
+    if (!any) return;
+    const auto product = [&](ValueId v) {
+      const Value& root = g_.value(s_.layouts[v].root);
+      return root.source == Source::instruction && candidate[root.index] ? root.index : none;
+    };
+    const auto keep = [&](ValueId v) {  // in memory
+      if (const std::uint32_t n = product(v); n != none) candidate[n] = false;
+    };
+    for (const ValueId v : g_.outputs()) keep(v);
+    for (const StateUse& state : g_.states()) keep(state.after);
+    for (std::uint32_t m = 0; m < count; ++m) {
+      const Form& form = s_.forms[m];
+      if (form.kind == Kind::view) continue;
+      for (std::size_t k = 0; k < g_[m].input_count; ++k) {
+        const ValueId v = g_.inputs(g_[m])[k];
+        const std::uint32_t n = product(v);
+        if (n == none) continue;
+        const Shape& result = g_.shape(g_[n].output);
+        const bool alike = form.kind != Kind::call && form.moves[k] == Moves::full && same_as_root(v) &&
+                           form.elements == result.elements() &&
+                           sets_[find(m)].elements == result.elements() &&
+                           (sets_[find(m)].columns == 0 || sets_[find(m)].columns == result[1]);
+        if (!alike || (loop[n] != none && find(loop[n]) != find(m))) candidate[n] = false;
+        loop[n] = m;
+      }
+    }
+    std::vector<std::uint32_t> changes(g_.states().size(), none);  // the stage in which a state changes
+    for (std::uint32_t n = 0; n < count; ++n)
+      if (update_of_[n] != none) changes[update_of_[n]] = stage_[n];
+    product_.assign(count, none);
+    for (std::uint32_t n = 0; n < count; ++n) {
+      if (!candidate[n] || loop[n] == none || product_[find(loop[n])] != none) continue;
+      const std::uint32_t set = find(loop[n]), stage = stage_[loop[n]];
+      const auto inputs = g_.inputs(g_[n]);
+      if (std::any_of(inputs.begin(), inputs.end(), [&](ValueId v) {
+            const Value& root = g_.value(s_.layouts[v].root);
+            return root.source == Source::state && changes[root.index] <= stage;
+          }))
+        continue;
+      s_.forms[n].kind = Kind::product;
+      product_[set] = n;
+      stage_[n] = stage;
+      parent_[n] = set;
+    }
+  }
+
+  bool may_come_by_rows(const Instruction& i) const {
+    const RowRule& rule = i.op->row;
+    if (rule.rows_at_once == nullptr || rule.some_rows[static_cast<int>(g_.dtype(i.output))] == nullptr)
+      return false;
+    for (const ValueId v : g_.inputs(i))
+      if (!s_.layouts[v].contiguous) return false;
+    return i.op->row.rows_at_once(g_.describe(i)) > 0;
+  }
+
   static bool is_structured(const Instruction& i, const Form& form, const Step& step) {
+    if (form.kind == Kind::product) return false;
     if (form.kind == Kind::rowwise || step.on_column(form)) return true;
     if (form.kind == Kind::sums_rows && form.columns != 0) return true;
     for (std::uint32_t k = 0; k < i.input_count; ++k)
@@ -341,6 +409,7 @@ class Scheduler {
       }
       Step& step = s_.steps[step_of_set[set]];
       if (step.loop) step.structured |= is_structured(g_[n], s_.forms[n], step);
+      if (s_.forms[n].kind == Kind::product) step.product = n;
       s_.step_of[n] = step_of_set[set];
       step.instructions.push_back(n);
     }
@@ -355,6 +424,7 @@ class Scheduler {
   std::vector<std::uint32_t> update_of_;       // by instruction: the state that it changes
   std::vector<std::vector<std::uint32_t>> readers_;
   std::unordered_map<std::uint64_t, std::uint32_t> meeting_;
+  std::vector<std::uint32_t> product_;  // by set
 };
 
 }  // namespace

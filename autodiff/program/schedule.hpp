@@ -23,6 +23,7 @@ enum class Moves : std::uint8_t { full, scalar, row, column };
 /// What an instruction is in a schedule.
 enum class Kind : std::uint8_t {
   call,         ///< one call of the operator's kernel
+  product,      ///< a call that is part of a loop, which uses its rows while they are in the cache
   view,         ///< no work: the result is another look at a root's bytes
   elementwise,  ///< the others may stand in loops
   rowwise,      ///< softmax and the like: whole rows
@@ -46,6 +47,7 @@ struct Step {
   /// Some instruction tells rows from columns; otherwise the loop may run over the elements as they lie.
   bool structured = false;
   std::vector<std::uint32_t> instructions;  ///< in order
+  std::uint32_t product = none;             ///< of a loop: the instruction that is computed along with it
 
   /// Whether an instruction of this loop works on one element a row.
   bool on_column(const Form& form) const {
@@ -71,6 +73,7 @@ struct Schedule {
 
 struct ScheduleOptions {
   bool fuse = true;          ///< chains of elementwise and row operators become loops
+  bool products = true;      ///< which compute the rows of a product that they use
   bool as_recorded = false;  ///< without loops: steps in the order of the instructions
 };
 

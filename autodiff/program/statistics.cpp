@@ -53,7 +53,11 @@ void count(const Graph& graph, const Schedule& schedule, const Plan& plan, Progr
   counts.instructions = graph.size();
   counts.steps = schedule.steps.size();
   counts.loops = 0;
-  for (const Step& step : schedule.steps) counts.loops += step.loop;
+  counts.products = 0;
+  for (const Step& step : schedule.steps) {
+    counts.loops += step.loop;
+    counts.products += step.product != none;
+  }
   counts.groups = plan.groups.size();
   counts.steps_grouped = 0;
   for (const Group& group : plan.groups) counts.steps_grouped += group.last_step - group.first_step + 1;
@@ -96,9 +100,10 @@ std::string to_string(const ProgramStatistics& s) {
       passes += fmt::format("{}{} {:+}", passes.empty() ? "" : ", ", pass.name,
                             static_cast<std::int64_t>(pass.after) - static_cast<std::int64_t>(pass.before));
   std::string groups;
+  if (s.products != 0) groups = fmt::format(", {} with a product", s.products);
   if (s.groups != 0)
-    groups = fmt::format("; {} steps in {} group{} side by side", s.steps_grouped, s.groups,
-                         s.groups == 1 ? "" : "s");
+    groups += fmt::format("; {} steps in {} group{} side by side", s.steps_grouped, s.groups,
+                          s.groups == 1 ? "" : "s");
   std::string assumptions;
   if (s.assumptions != 0)
     assumptions = fmt::format(", assuming that {} value{} bounded", s.assumptions,

@@ -37,6 +37,7 @@ struct ProgramStatistics {
   std::size_t instructions = 0;  ///< after the passes
   std::size_t steps = 0;         ///< kernel calls and loops of a run
   std::size_t loops = 0;
+  std::size_t products = 0;            ///< that loops compute themselves, some rows at a time
   std::size_t assumptions = 0;         ///< values that are looked at, whether they are bounded
   std::size_t groups = 0;              ///< of steps that run side by side when there are several threads
   std::size_t steps_grouped = 0;       ///< in all of them
