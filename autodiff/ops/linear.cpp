@@ -8,6 +8,7 @@
 #include "autodiff/graph/samples.hpp"
 #include "autodiff/kernels/copy.hpp"
 #include "autodiff/kernels/gemm.hpp"
+#include "autodiff/kernels/workers.hpp"
 #include "autodiff/ops/arithmetic.hpp"
 #include "autodiff/ops/scratch.hpp"
 #include "autodiff/ops/structure.hpp"
@@ -222,7 +223,9 @@ inline constexpr std::int64_t rows_at_once = 32;
   const auto& [ta, tb, m, n, k, lda, ldb, unused] = sizes;
   const bool fits = call.dtype(0) == DType::float32 ? kernels::packed::in_blocks<float>(tb != 0, m, n, k)
                                                     : kernels::packed::in_blocks<double>(tb != 0, m, n, k);
-  return fits && m > rows_at_once && n % 16 == 0 ? rows_at_once : 0;
+  // What is worth several threads is cut between blocks of rows then, and only there.
+  const std::int64_t fewest = 2 * m * n * k < kernels::cut_flops ? rows_at_once : 8 * rows_at_once;
+  return fits && m > fewest && n % 16 == 0 ? rows_at_once : 0;
 }
 template <class T>
 void some_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t) {
