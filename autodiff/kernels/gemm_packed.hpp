@@ -48,11 +48,15 @@ inline constexpr std::int64_t far = 4096 / sizeof(T);
 template <class T>
 inline constexpr std::int64_t l2_elements = (std::int64_t(1) << 20) / sizeof(T);
 
-/// Whether a product may be computed some rows of C at a time without loss: what is read of B stays in L2
-/// from one block of rows to the next, and is read as it lies.
+/// How many rows of C may be computed at a time without loss, or 0: few where what is read of B stays in L2
+/// from one block of rows to the next, and is read as it lies; as many as use a panel of B that has been laid
+/// out where it is transposed, if they fit into L2 themselves.
 template <class T>
-WENGERT_INLINE bool in_blocks(bool tb, std::int64_t m, std::int64_t n, std::int64_t k) {
-  return is_large<T>(m, n, k) && !tb && n < far<T> && n * k <= l2_elements<T>;
+WENGERT_INLINE std::int64_t rows_of_block(bool tb, std::int64_t m, std::int64_t n, std::int64_t k) {
+  constexpr std::int64_t few = 32, many = 256;
+  if (!is_large<T>(m, n, k) || n >= far<T>) return 0;
+  if (tb) return 2 * many * n <= l2_elements<T> ? many : 0;
+  return n * k <= l2_elements<T> ? few : 0;
 }
 
 /// Matrices that lie as C does and are used with it afterwards: they are fetched into L2 meanwhile.

@@ -212,20 +212,17 @@ void product_added_direct(std::byte* const* slots, const RowOp& op, std::int64_t
   product_rows<T>(slots, op, *reinterpret_cast<const T*>(slots[op.in[3]]), 1);
 }
 
-/// Rows of a product that are computed at a time for a loop: the tiles of gemm whose transposed operand is
-/// laid out together, and enough of them that B is read from L2 at little cost.
-inline constexpr std::int64_t rows_at_once = 32;
-
-/// Rows of whole cache lines, of whatever element type.
+/// Rows of a product that are computed at a time for a loop: of whole cache lines, whatever the element type.
 [[maybe_unused]] std::int64_t product_rows_at_once(const Call& call) {
   DirectSizes sizes;
   if (!is_floating(call.dtype(0)) || !product_sizes(call, sizes)) return 0;
   const auto& [ta, tb, m, n, k, lda, ldb, unused] = sizes;
-  const bool fits = call.dtype(0) == DType::float32 ? kernels::packed::in_blocks<float>(tb != 0, m, n, k)
-                                                    : kernels::packed::in_blocks<double>(tb != 0, m, n, k);
-  // What is worth several threads is cut between blocks of rows then, and only there.
-  const std::int64_t fewest = 2 * m * n * k < kernels::cut_flops ? rows_at_once : 8 * rows_at_once;
-  return fits && m > fewest && n % 16 == 0 ? rows_at_once : 0;
+  const std::int64_t rows = call.dtype(0) == DType::float32
+                                ? kernels::packed::rows_of_block<float>(tb != 0, m, n, k)
+                                : kernels::packed::rows_of_block<double>(tb != 0, m, n, k);
+  // Threads share it between blocks of rows then, and only there; smaller products gain nothing.
+  const std::int64_t fewest = (tb != 0 ? 4 : 8) * rows;
+  return 2 * m * n * k >= kernels::cut_flops && m > fewest && n % 16 == 0 ? rows : 0;
 }
 template <class T>
 void some_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t) {

@@ -264,7 +264,7 @@ TEST_CASE(
     std::int64_t m, n, k;
   };
   for (const DType dtype : {DType::float32, DType::float64})
-    for (const auto& [m, n, k] : {Size{64, 128, 130}, {131, 96, 100}, {784, 496, 32}, {97, 16, 1024}}) {
+    for (const auto& [m, n, k] : {Size{300, 128, 130}, {257, 96, 100}, {784, 496, 32}, {331, 16, 1024}}) {
       CAPTURE(m);
       CAPTURE(n);
       CAPTURE(k);
@@ -301,7 +301,7 @@ TEST_CASE(
     }
 }
 
-TEST_CASE("a large product of few rows is left whole, so that threads may cut it between columns, too") {
+TEST_CASE("a product of few rows is left whole, so that threads may cut it between columns, too") {
   if (!matmul_by_rows()) return;
   auto layer = capture([](const Tensor& x, const Tensor& w) { return tanh(matmul(x, w)); });
   const auto products = [&](std::int64_t m) {
@@ -314,22 +314,28 @@ TEST_CASE("a large product of few rows is left whole, so that threads may cut it
 
 TEST_CASE("a loop with a product has equal bits on any number of threads, sums over its rows included") {
   if (!matmul_by_rows()) return;
-  const std::int64_t m = 700, n = 144, k = 256;
-  const Tensor x = random::normal({k, m}), g = random::normal({k, n}), h = random::normal({m, n});
-  auto f = capture([](const Tensor& a, const Tensor& b, const Tensor& c) {
-    const Tensor d = matmul(transpose(a), b) * (1.0 - square(c));
-    return Tensors{d, sum(d, 0), sum(d), softmax(d, -1)};
-  });
-  Tensors expected;
-  {
-    const Threads one(1);
-    expected = f(x, g, h);
-  }
-  CHECK(f.statistics().products == 1);
-  for (const int threads : {2, 3, 7}) {
-    const Threads several(threads);
-    for (int time = 0; time < 5; ++time) check_equal(f(x, g, h), expected);
-  }
+  const auto check = [](const auto& product, const Tensor& x, const Tensor& g, const Tensor& h) {
+    auto f = capture([&](const Tensor& a, const Tensor& b, const Tensor& c) {
+      const Tensor d = product(a, b) * (1.0 - square(c));
+      return Tensors{d, sum(d, 0), sum(d), softmax(d, -1)};
+    });
+    Tensors expected;
+    {
+      const Threads one(1);
+      expected = f(x, g, h);
+    }
+    CHECK(f.statistics().products == 1);
+    check_equal({expected[0]}, {product(x, g) * (1.0 - square(h))});
+    for (const int threads : {2, 3, 7}) {
+      const Threads several(threads);
+      for (int time = 0; time < 5; ++time) check_equal(f(x, g, h), expected);
+    }
+  };
+  // The gradient of weights, and of a layer's input, whose second factor is transposed.
+  check([](const Tensor& a, const Tensor& b) { return matmul(transpose(a), b); }, random::normal({256, 700}),
+        random::normal({256, 144}), random::normal({700, 144}));
+  check([](const Tensor& a, const Tensor& b) { return matmul(a, transpose(b)); }, random::normal({1100, 70}),
+        random::normal({48, 70}), random::normal({1100, 48}));
 }
 
 TEST_CASE(
