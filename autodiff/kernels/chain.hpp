@@ -17,7 +17,10 @@
 /// with sanitizers) a chain needs a stack frame a step; that is why chains have an end
 /// (ChainRunner::most_steps).
 
+#include <algorithm>
+
 #include "autodiff/kernels/elementwise.hpp"
+#include "autodiff/kernels/streaming.hpp"
 
 #if defined(__clang__) && __has_cpp_attribute(clang::musttail)
 #define WENGERT_JUMP [[clang::musttail]] return
@@ -262,10 +265,17 @@ WENGERT_INLINE void parts(std::byte* const* slots, const RowOp& op, std::int64_t
     parts<G / 2, T>(slots, op, at + count * G * std::int64_t{sizeof(Vec<T, Simd>)}, registers % G);
 }
 
+/// Of arrays that come from memory: four cache lines. With eight from one array before the next array's turn
+/// comes, too few of the others are under way.
+template <class T>
+inline constexpr int streaming_group = std::min(largest_group, 256 / static_cast<int>(sizeof(Vec<T, Simd>)));
+
 template <class T>
 [[gnu::noinline]] void registers(std::byte* const* slots, const RowOp& op, std::int64_t n) {
   constexpr int width = Vec<T, Simd>::width;
-  parts<largest_group, T>(slots, op, 0, (n + width - 1) / width);
+  const std::int64_t count = (n + width - 1) / width;
+  if ((op.repeated & streaming_chain) != 0) return parts<streaming_group<T>, T>(slots, op, 0, count);
+  parts<largest_group, T>(slots, op, 0, count);
 }
 
 /// Of a single register the chain is all that there is to do: no frame, no loops.

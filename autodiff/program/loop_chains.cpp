@@ -9,9 +9,6 @@ namespace {
 
 /// Tiles computed in a loop that a chain may keep in the L1 cache as operands until it runs.
 constexpr int most_kept = 6;
-/// Arrays of this size come from memory, and row kernels one by one, of two or three streams each, keep more
-/// of it under way than a chain of operators of several inputs. A loop with a product has fetched them.
-constexpr std::int64_t streamed_bytes = 1 << 20;
 
 class ChainFinder {
  public:
@@ -68,8 +65,6 @@ class ChainFinder {
     const ChainRule* const r =
         g_[instructions_[position]].op->row.chain[static_cast<int>(g_.dtype(output(position)))];
     if (r == nullptr || r->operands <= 2) return r;
-    const auto item = static_cast<std::int64_t>(item_size(g_.dtype(output(position))));
-    if (f.elements * item >= streamed_bytes && r_.step.product == none) return nullptr;
     for (int k = 0; k < r->operands; ++k) {
       const bool scalar = f.moves[k] == Moves::scalar, full = f.moves[k] == Moves::full;
       if (!(k < r->operands - r->scalars ? full || f.moves[k] == Moves::row : scalar)) return nullptr;

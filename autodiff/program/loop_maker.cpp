@@ -6,6 +6,7 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "autodiff/kernels/streaming.hpp"
 #include "autodiff/program/loop_chains.hpp"
 #include "autodiff/program/loop_product.hpp"
 #include "autodiff/program/loop_tiles.hpp"
@@ -17,6 +18,10 @@ constexpr std::int64_t line = static_cast<std::int64_t>(detail::buffer_alignment
 /// Columns from which on an operator runs row by row rather than with numbers of rows copied to whole tiles.
 constexpr std::int64_t shortest_row = 128;
 constexpr std::size_t long_chain = 32;
+/// A chain takes arrays in memory in smaller groups of registers when it reads and writes this many, of this
+/// size.
+constexpr std::size_t streamed_arrays = 3;
+constexpr std::int64_t streamed_bytes = 1 << 18;
 /// Loops with this many operations on a tile ask for operands beforehand.
 constexpr std::size_t fetching_operations = 6;
 
@@ -140,6 +145,10 @@ class LoopMaker {
     const bool still = (s.row_bytes == 0 || loop_.rows == loop_.tile_rows) &&
                        (s.column_bytes == 0 || loop_.columns == loop_.tile_columns);
     (still ? loop_.fixed : loop_.streams).push_back(s);
+    if (!still && moves == Moves::full) {
+      moving_.resize(loop_.slots);
+      moving_[s.slot] = true;
+    }
     return s.slot;
   }
 
@@ -288,6 +297,7 @@ class LoopMaker {
     o.op.kernel = runner.kernel;
     o.extent = column ? Extent::column : Extent::tile;
     auto& steps = plan_.chains.emplace_back();
+    arrays_.clear();
     bool is_long = false;
     for (const std::uint32_t p : positions) by_row_ |= row_by_row(step_.instructions[p]);
     for (const std::uint32_t p : positions) {
@@ -303,6 +313,7 @@ class LoopMaker {
       std::uint32_t own = links_[p].handed_on;
       if (own == ChainLink::nothing) {
         const Operand x = input(own = 0);
+        counted(x.slot);
         if (p == positions.front()) {
           o.op.in[0] = x.slot;
           o.op.repeated = x.repeated ? 1 : 0;
@@ -315,25 +326,35 @@ class LoopMaker {
       for (std::uint32_t k = 0; k < inputs.size(); ++k) {
         if (k == own) continue;
         const Operand x = input(k);
-        steps.push_back({steps.size() == first ? rule.step(own, x.repeated) : nullptr, x.slot});
+        steps.push_back({steps.size() == first ? rule.step(own, x.repeated) : nullptr, counted(x.slot)});
       }
-      if (links_[p].stored) steps.push_back({runner.store, result(g_[m].output, !column, false)});
+      if (links_[p].stored) steps.push_back({runner.store, counted(result(g_[m].output, !column, false))});
     }
     const bool in_place = !by_row_;
     const auto free = [&] {
       for (const std::uint32_t p : positions) free_dead(step_.instructions[p], last);
     };
     if (in_place) free();
-    o.op.out = result(out, !column, false);
+    o.op.out = counted(result(out, !column, false));
     if (!in_place) free();
     set_moves(o);
     steps.push_back({runner.end, o.op.out});
     steps.shrink_to_fit();
+    const bool large = s_.forms[n].elements * item(out) >= streamed_bytes;
+    if (large && arrays_.size() == streamed_arrays) o.op.repeated |= streaming_chain;
     o.op.attributes = steps.data();
     if (is_long && !column && long_chain_.steps == nullptr)
       long_chain_ = {loop_.body.size(), &steps, runner.fetch};
     loop_.body.push_back(o);
     if (notes_.last[out] == none && !r_.leaves[out]) give_back(out);
+  }
+
+  /// Notes what a chain reads or writes, if it is an array in memory.
+  std::uint32_t counted(std::uint32_t slot) {
+    if (slot < moving_.size() && moving_[slot] && arrays_.size() < streamed_arrays &&
+        std::find(arrays_.begin(), arrays_.end(), slot) == arrays_.end())
+      arrays_.push_back(slot);
+    return slot;
   }
 
   /// The slot that a result is written to, `by_rows` as in written().
@@ -501,6 +522,8 @@ class LoopMaker {
   TileNeeds needs_;
   bool spread_ = false;  // a long chain on one element: numbers fill a register once, not in every operation
   std::map<std::tuple<std::uint32_t, std::int64_t, Moves>, std::uint32_t> streams_;  // by place
+  std::vector<bool> moving_;           // by slot: a full array in memory
+  std::vector<std::uint32_t> arrays_;  // of the chain that is made: such slots, up to streamed_arrays
   std::unordered_map<std::uint32_t, std::uint32_t> expanded_;
   std::unordered_map<ValueId, ValueId> becomes_;  // what a row operator changes in place: its result
   std::vector<std::uint32_t> spare_wide_, spare_narrow_;

@@ -9,6 +9,7 @@
 #include "autodiff/autodiff.hpp"
 #include "autodiff/graph/apply.hpp"
 #include "autodiff/graph/operator.hpp"
+#include "autodiff/ops/updates.hpp"
 #include "autodiff/program/program.hpp"
 #include "autodiff/program/program_file.hpp"
 
@@ -192,6 +193,23 @@ TEST_CASE("values that leave the loop are written although a chain goes on with 
     auto g = captured(f);
     const Tensors got = g(x, y), expected = f(x, y);
     for (std::size_t i = 0; i < got.size(); ++i) CHECK(same_bits(got[i], expected[i]));
+  }
+}
+
+TEST_CASE(
+    "chains over arrays that come from memory, of one and of many inputs, have the bits of eager code") {
+  const auto f = [](const Tensor& a, const Tensor& b, const Tensor& c) {
+    const Tensor moved = lerp(a, b, tensor({0.125f}));
+    return Tensors{((a + b) * c - a) * b, adam_update(c, moved, square(b), 1.0f, 0.01f, 1e-6f), moved};
+  };
+  // 1 MB and more, and a last tile of every size of groups
+  for (const std::int64_t n :
+       {std::int64_t{262'144}, std::int64_t{300'023}, std::int64_t{65'536 + 16 * 7 + 3}}) {
+    Tensors x;
+    for (int seed = 1; seed < 4; ++seed) x.push_back(numbers({n}, DType::float32, seed));
+    const Tensors eager = f(x[0], x[1], x[2]), replayed = captured(f)(x[0], x[1], x[2]);
+    REQUIRE(eager.size() == replayed.size());
+    for (std::size_t i = 0; i < eager.size(); ++i) CHECK(same_bits(eager[i], replayed[i]));
   }
 }
 

@@ -150,6 +150,7 @@ TEST_CASE_TEMPLATE("a chain gives the bits of its operators one by one", T, floa
     }
     steps.push_back({runner.end, op.out});
     op.attributes = steps.data();
+    if (round % 2 != 0) op.repeated |= streaming_chain;
     runner.kernel(slots.data(), op, 1, n);
     const auto equal = [&](std::uint32_t a, std::uint32_t b) {
       return equal_elements<T>(slots[a], slots[b], n);
