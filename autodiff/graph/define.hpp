@@ -103,6 +103,7 @@ struct OperatorSpec {
   Kernel kernel = nullptr;
   RowSpec row = {};
   bool checks_values = false;  ///< the kernel can throw because of the values of its inputs
+  bool assumes = false;        ///< ... because a captured program has assumed others: detail::OutOfBounds
   bool takes_memory = false;   ///< the kernel has intermediate results, even of contiguous inputs
   Rule<ViewRule> view = {};
   bool differentiable =
@@ -155,6 +156,7 @@ inline const OperatorDefinition* define([[maybe_unused]] OperatorSpec spec) {
   op.row.direct = spec.row.direct;
   op.row.rows_at_once = spec.row.rows_at_once;
   op.checks_values = spec.checks_values;
+  op.assumes = spec.assumes;
   op.takes_memory = spec.takes_memory;
   op.view = std::move(spec.view);
   op.differentiable = spec.differentiable;

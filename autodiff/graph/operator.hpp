@@ -146,6 +146,7 @@ struct OperatorDefinition {
   std::function<void(const Call&, detail::TensorImpl& out)> body;  ///< a kernel that carries state
   RowRule row;                 ///< the same arithmetic on rows, with the same bits
   bool checks_values = false;  ///< the kernel can throw because of the values of its inputs
+  bool assumes = false;        ///< ... because a captured program has assumed others: detail::OutOfBounds
   bool takes_memory = false;   ///< the kernel has intermediate results, even of contiguous inputs
 
   bool differentiable = false;

@@ -91,6 +91,36 @@ WENGERT_INLINE Function<T, G> function(const ChainStep* step) {
   return static_cast<const Functions<T>*>(step->functions)->template on<G>();
 }
 
+/// What a step does, unless it says otherwise: it looks at the registers one by one, then hands each on, or
+/// another one in its place.
+template <class T>
+struct Action {
+  using V = Vec<T, Simd>;
+  using Register = typename V::Register;
+  static constexpr int length = 1;  ///< ChainSteps that it takes
+  static constexpr bool ends = false;
+
+  WENGERT_INLINE void look(Register, int) const {}
+  WENGERT_INLINE Register hand_on(Register x, int) const { return x; }
+};
+
+template <class T, class Does>
+struct Step {
+  template <class Registers>
+  struct On;
+  template <int... I>
+  struct On<std::integer_sequence<int, I...>> {
+    WENGERT_STEP static void run(typename Lane<T, I>::type... x, std::byte* const* slots, std::int64_t at,
+                                 const ChainStep* step) {
+      const auto next = Does::ends ? nullptr : function<T, sizeof...(I)>(step + Does::length);
+      const Does action(slots, at, step);
+      (action.look(x, I), ...);
+      if constexpr (!Does::ends) WENGERT_JUMP next(action.hand_on(x, I)..., slots, at, step + Does::length);
+    }
+  };
+  static constexpr Functions<T> functions = functions_of<On, T>();
+};
+
 // ------------------------------------------------------------------------------------------------ rules
 
 /// The operand that is not handed on.
@@ -154,87 +184,64 @@ struct Operand<T, k, k, repeated> : HandedOn<T> {
 
 /// Bit k of `repeated`: operand k is a single element used for all.
 template <class F, class T, int n, int handed_on, unsigned repeated>
-struct RuleStep {
+struct Rule {
   template <class All>
-  struct Operands;
+  struct On;
   template <int... K>
-  struct Operands<std::integer_sequence<int, K...>> : Operand<T, K, handed_on, (repeated >> K & 1) != 0>... {
-    using Register = typename Vec<T, Simd>::Register;
+  struct On<std::integer_sequence<int, K...>> : Action<T>,
+                                                Operand<T, K, handed_on, (repeated >> K & 1) != 0>... {
+    using typename Action<T>::Register;
+    static constexpr int length = n > 2 ? n - 1 : 1;
 
-    WENGERT_INLINE Operands(std::byte* const* slots, std::int64_t at, const ChainStep* step)
+    WENGERT_INLINE On(std::byte* const* slots, std::int64_t at, const ChainStep* step)
         : Operand<T, K, handed_on, (repeated >> K & 1) != 0>(slots, at,
                                                              step + K - (K > handed_on ? 1 : 0))... {}
-    WENGERT_INLINE Register apply(Register x, int i) const {
+    WENGERT_INLINE Register hand_on(Register x, int i) const {
       return OneRegister<F, T, Indices<n>>::apply(
           Operand<T, K, handed_on, (repeated >> K & 1) != 0>::get(x, i)...);
     }
   };
-  template <class Registers>
-  struct On;
-  template <int... I>
-  struct On<std::integer_sequence<int, I...>> {
-    static constexpr int length = n > 2 ? n - 1 : 1;
-    WENGERT_STEP static void run(typename Lane<T, I>::type... x, std::byte* const* slots, std::int64_t at,
-                                 const ChainStep* step) {
-      const auto next = function<T, sizeof...(I)>(step + length);
-      const Operands<Indices<n>> operands(slots, at, step);
-      WENGERT_JUMP next(operands.apply(x, I)..., slots, at, step + length);
-    }
-  };
-  static constexpr Functions<T> functions = functions_of<On, T>();
 };
+template <class F, class T, int n, int handed_on, unsigned repeated>
+using RuleStep = Step<T, typename Rule<F, T, n, handed_on, repeated>::template On<Indices<n>>>;
 
 // ------------------------------------------------------------------------------------------------ chains
 
 template <class T, bool last>
-struct StoreStep {
-  template <class Registers>
-  struct On;
-  template <int... I>
-  struct On<std::integer_sequence<int, I...>> {
-    using V = Vec<T, Simd>;
-    static void run(typename Lane<T, I>::type... x, std::byte* const* slots, std::int64_t at,
-                    const ChainStep* step) {
-      std::byte* const out = slots[step->slot] + at;
-      (elementwise::store<T, T>(V(x), out, I * V::width), ...);
-      if constexpr (!last) WENGERT_JUMP function<T, sizeof...(I)>(step + 1)(x..., slots, at, step + 1);
-    }
-  };
-  static constexpr Functions<T> functions = functions_of<On, T>();
+struct Store : Action<T> {
+  using typename Action<T>::V;
+  static constexpr bool ends = last;
+  std::byte* out;
+
+  WENGERT_INLINE Store(std::byte* const* slots, std::int64_t at, const ChainStep* step)
+      : out(slots[step->slot] + at) {}
+  WENGERT_INLINE void look(typename V::Register x, int i) const {
+    elementwise::store<T, T>(V(x), out, i * V::width);
+  }
 };
 
 /// Asks for what another operation will write, while elementary functions are computed.
 template <class T>
-struct FetchStep {
-  template <class Registers>
-  struct On;
-  template <int... I>
-  struct On<std::integer_sequence<int, I...>> {
-    static void run(typename Lane<T, I>::type... x, std::byte* const* slots, std::int64_t at,
-                    const ChainStep* step) {
-      constexpr int bytes = sizeof...(I) * sizeof(Vec<T, Simd>), line = 64;
-      const std::byte* const p = slots[step->slot] + at;
-      for (int i = 0; i < bytes; i += line) __builtin_prefetch(p + i, 1);
-      WENGERT_JUMP function<T, sizeof...(I)>(step + 1)(x..., slots, at, step + 1);
-    }
-  };
-  static constexpr Functions<T> functions = functions_of<On, T>();
+struct Fetch : Action<T> {
+  using typename Action<T>::V;
+  const std::byte* p;
+
+  WENGERT_INLINE Fetch(std::byte* const* slots, std::int64_t at, const ChainStep* step)
+      : p(slots[step->slot] + at) {}
+  WENGERT_INLINE void look(typename V::Register, int i) const {
+    constexpr int bytes = sizeof(V), line = 64;
+    if (i * bytes % line == 0) __builtin_prefetch(p + i * bytes, 1);
+  }
 };
 
 /// Begins anew, with an operand from memory.
 template <class T, bool repeated>
-struct LoadStep {
-  template <class Registers>
-  struct On;
-  template <int... I>
-  struct On<std::integer_sequence<int, I...>> {
-    static void run(typename Lane<T, I>::type... x, std::byte* const* slots, std::int64_t at,
-                    const ChainStep* step) {
-      const Other<T, repeated> y(slots, at, step);
-      WENGERT_JUMP function<T, sizeof...(I)>(step + 1)(y.get(x, I)..., slots, at, step + 1);
-    }
-  };
-  static constexpr Functions<T> functions = functions_of<On, T>();
+struct Load : Action<T> {
+  using typename Action<T>::Register;
+  Other<T, repeated> y;
+
+  WENGERT_INLINE Load(std::byte* const* slots, std::int64_t at, const ChainStep* step) : y(slots, at, step) {}
+  WENGERT_INLINE Register hand_on(Register x, int i) const { return y.get(x, i); }
 };
 
 /// `count` groups, from byte `at` on.
@@ -291,13 +298,14 @@ void rows(std::byte* const* slots, const RowOp& op, std::int64_t, std::int64_t n
 }
 
 template <class T>
-inline constexpr ChainRunner runner = {rows<T>,
-                                       &StoreStep<T, false>::functions,
-                                       &StoreStep<T, true>::functions,
-                                       {&LoadStep<T, false>::functions, &LoadStep<T, true>::functions},
-                                       &FetchStep<T>::functions,
-                                       largest_group* static_cast<int>(sizeof(Vec<T, Simd>)),
-                                       most_steps};
+inline constexpr ChainRunner runner = {
+    rows<T>,
+    &Step<T, Store<T, false>>::functions,
+    &Step<T, Store<T, true>>::functions,
+    {&Step<T, Load<T, false>>::functions, &Step<T, Load<T, true>>::functions},
+    &Step<T, Fetch<T>>::functions,
+    largest_group* static_cast<int>(sizeof(Vec<T, Simd>)),
+    most_steps};
 
 /// What is compiled of a rule: for one operand or two all combinations. With more it would be too many, so
 /// there the last `scalars` operands are single elements; of the others, the first or, where there are such

@@ -48,7 +48,7 @@ void take_along_axis_kernel(const Call& call, detail::TensorImpl& out) {
   const detail::TensorImpl& x = call[0];
   const int axis = static_cast<int>(call.attrs<AxisAttributes>().axis);
   if (out.size == 0) return;
-  detail::check_positions(call, 1, -x.shape[axis], x.shape[axis], axis);
+  detail::check_positions(call, 1, {call.op.name, -x.shape[axis], x.shape[axis], axis});
   const kernels::Along a = along(x, call[1], out, axis);
   const std::int64_t* positions = call[1].as<std::int64_t>();
   switch (item_size(out.dtype)) {
@@ -71,7 +71,7 @@ void take_along_axis_transposed_kernel(const Call& call, detail::TensorImpl& out
   const int axis = static_cast<int>(call.attrs<TransposedAttributes>().axis);
   std::memset(out.data, 0, static_cast<std::size_t>(out.size) * item_size(out.dtype));
   if (call[0].size == 0) return;
-  detail::check_positions(call, 1, -out.shape[axis], out.shape[axis], axis);
+  detail::check_positions(call, 1, {call.op.name, -out.shape[axis], out.shape[axis], axis});
   switch (out.dtype) {
     case DType::float32:
       return add_taken_along<float>(call, out, axis);
@@ -89,8 +89,9 @@ void take_along_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows
   const std::int64_t* const index = reinterpret_cast<const std::int64_t*>(slots[op.in[1]]);
   const T* x = reinterpret_cast<const T*>(slots[op.in[0]]);
   T* const out = reinterpret_cast<T*>(slots[op.out]);
-  detail::check_row_positions("take_along_axis", index, rows, -cols, cols,
-                              static_cast<const AxisAttributes*>(op.attributes)->axis);
+  detail::check_row_positions(
+      slots, op, 1, rows,
+      {"take_along_axis", -cols, cols, static_cast<const AxisAttributes*>(op.attributes)->axis});
   for (std::int64_t r = 0; r < rows; ++r, x += cols)
     out[r] = x[kernels::indexing::from_start(index[r], cols)];
 }
@@ -101,8 +102,9 @@ void add_along_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows,
   const std::int64_t* const index = reinterpret_cast<const std::int64_t*>(slots[op.in[1]]);
   const T* const g = reinterpret_cast<const T*>(slots[op.in[0]]);
   T* out = reinterpret_cast<T*>(slots[op.out]);
-  detail::check_row_positions("take_along_axis_transposed", index, rows, -cols, cols,
-                              static_cast<const TransposedAttributes*>(op.attributes)->axis);
+  detail::check_row_positions(slots, op, 1, rows,
+                              {"take_along_axis_transposed", -cols, cols,
+                               static_cast<const TransposedAttributes*>(op.attributes)->axis});
   std::memset(out, 0, static_cast<std::size_t>(rows * cols) * sizeof(T));
   for (std::int64_t r = 0; r < rows; ++r, out += cols)
     out[kernels::indexing::from_start(index[r], cols)] = T(0) + g[r];

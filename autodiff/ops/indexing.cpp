@@ -51,7 +51,7 @@ void take_kernel(const Call& call, detail::TensorImpl& out) {
   const detail::TensorImpl& x = call[0];
   const int axis = static_cast<int>(call.attrs<AxisAttributes>().axis);
   const std::int64_t length = x.shape[axis], count = call[1].size;
-  detail::check_positions(call, 1, -length, length, axis);
+  detail::check_positions(call, 1, {call.op.name, -length, length, axis});
   const Contiguous<std::int64_t> index(call[1]);
   const std::int64_t* positions = index.data();
   const int item = static_cast<int>(item_size(x.dtype));
@@ -90,7 +90,7 @@ void add_taken(const Call& call, detail::TensorImpl& out) {
 
 void take_transposed_kernel(const Call& call, detail::TensorImpl& out) {
   const int axis = static_cast<int>(call.attrs<TransposedAttributes>().axis);
-  detail::check_positions(call, 1, -out.shape[axis], out.shape[axis], axis);
+  detail::check_positions(call, 1, {call.op.name, -out.shape[axis], out.shape[axis], axis});
   switch (out.dtype) {
     case DType::float32:
       return add_taken<float>(call, out);
@@ -103,7 +103,7 @@ void take_transposed_kernel(const Call& call, detail::TensorImpl& out) {
 
 void one_hot_kernel(const Call& call, detail::TensorImpl& out) {
   const std::int64_t classes = call.attrs<OneHotAttributes>().classes;
-  detail::check_positions(call, 0, 0, classes, -1);
+  detail::check_positions(call, 0, {call.op.name, 0, classes});
   const Contiguous<std::int64_t> index(call[0]);
   const std::int64_t* positions = index.data();
   switch (out.dtype) {
@@ -121,7 +121,7 @@ void one_hot_kernel(const Call& call, detail::TensorImpl& out) {
 void one_hot_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t cols) {
   const std::int64_t* const index = reinterpret_cast<const std::int64_t*>(slots[op.in[0]]);
   std::byte* const out = slots[op.out];
-  detail::check_row_positions("one_hot", index, rows, 0, cols, -1);
+  detail::check_row_positions(slots, op, 0, rows, {"one_hot", 0, cols});
   switch (static_cast<const OneHotAttributes*>(op.attributes)->dtype) {
     case DType::bool_:
       return kernels::one_hot(reinterpret_cast<bool*>(out), index, rows, cols);

@@ -63,17 +63,24 @@ void bounded_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, s
   std::memcpy(slots[op.out], slots[op.in[0]], static_cast<std::size_t>(rows) * sizeof(T));
 }
 
-/// The labels of one_hot.
+/// What one_hot takes: of its labels, which stand in a column here, this is about.
+detail::PositionRule labels_in(std::int64_t classes) { return {"one_hot", 0, classes, -1, true}; }
+
 template <class T>
 void labelled_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t) {
-  detail::check_row_positions("one_hot", reinterpret_cast<const std::int64_t*>(slots[op.in[1]]), rows, 0,
-                              static_cast<const LabelAttributes*>(op.attributes)->classes, -1);
+  detail::check_row_positions(slots, op, 1, rows,
+                              labels_in(static_cast<const LabelAttributes*>(op.attributes)->classes));
   std::memcpy(slots[op.out], slots[op.in[0]], static_cast<std::size_t>(rows) * sizeof(T));
 }
 void labelled_kernel(const Call& call, detail::TensorImpl& out) {
-  detail::check_positions(call, 1, 0, call.attrs<LabelAttributes>().classes, -1);
+  detail::check_positions(call, 1, labels_in(call.attrs<LabelAttributes>().classes));
   kernels::copy(out.data, out.strides, call[0].data, call[0].strides, out.shape,
                 static_cast<int>(item_size(out.dtype)));
+}
+
+detail::PositionRule places_in(std::int64_t columns, const void* attributes) {
+  if (!static_cast<const AddAtAttributes*>(attributes)->from_end) return labels_in(columns);
+  return {"add_at", -columns, columns};
 }
 
 template <class T>
@@ -86,9 +93,7 @@ void add_at(T* out, const T* x, const T* v, const std::int64_t* positions, std::
 template <class T>
 void add_at_rows(std::byte* const* slots, const RowOp& op, std::int64_t rows, std::int64_t cols) {
   const auto* const positions = reinterpret_cast<const std::int64_t*>(slots[op.in[2]]);
-  const bool from_end = static_cast<const AddAtAttributes*>(op.attributes)->from_end;
-  detail::check_row_positions(from_end ? "add_at" : "one_hot", positions, rows, from_end ? -cols : 0, cols,
-                              -1);
+  detail::check_row_positions(slots, op, 2, rows, places_in(cols, op.attributes));
   add_at(reinterpret_cast<T*>(slots[op.out]), reinterpret_cast<const T*>(slots[op.in[0]]),
          reinterpret_cast<const T*>(slots[op.in[1]]), positions, rows, cols);
 }
@@ -100,8 +105,7 @@ void add_at_as(const Call& call, detail::TensorImpl& out) {
 }
 void add_at_kernel(const Call& call, detail::TensorImpl& out) {
   if (out.size == 0) return;
-  const std::int64_t n = out.shape.back();
-  detail::check_positions(call, 2, call.attrs<AddAtAttributes>().from_end ? -n : 0, n, -1);
+  detail::check_positions(call, 2, places_in(out.shape.back(), call.attributes));
   out.dtype == DType::float32 ? add_at_as<float>(call, out) : add_at_as<double>(call, out);
 }
 
@@ -120,7 +124,7 @@ void add_at_kernel(const Call& call, detail::TensorImpl& out) {
 void places() {
   define({
       .name = "labelled",
-      .doc = "v, if the labels lie in 0 .. classes - 1",
+      .doc = "v, one number a row, if the labels lie in 0 .. classes - 1",
       .contract = "any other label is an error, that of one_hot; by the labels zero",
       .inputs = 2,
       .attributes = attributes_of<LabelAttributes>,
@@ -128,12 +132,12 @@ void places() {
           [](const Call& call) {
             if (!is_floating(call.dtype(0)) || call.dtype(1) != DType::int64)
               detail::fail_dtypes(call, "takes floating numbers and int64 labels");
-            if (call.shape(0) != call.shape(1)) detail::fail_shapes(call, "not one label for each number");
+            for (const std::uint32_t i : {0u, 1u}) need_column(call, i, call.shape(0));
             return Meta{call.dtype(0), call.shape(0)};
           },
       .kernel = labelled_kernel,
       .row = {.kernel = {nullptr, nullptr, labelled_rows<float>, labelled_rows<double>},
-              .fits = [](const Call& call) { return !call.shape(0).empty() && call.shape(0).back() == 1; },
+              .fits = [](const Call&) { return true; },
               .column_inputs = 0b11,
               .column_result = true},
       .checks_values = true,
@@ -146,19 +150,27 @@ void places() {
           [] {
             return Samples()
                 .with({samples::values({3, 1}), positions_sample({3, 1}, {3, 0, 1})}, LabelAttributes{4})
-                .with({samples::values({3}), positions_sample({3}, {3, 0, 1})}, LabelAttributes{4})
-                .with({samples::values({}), positions_sample({}, {0})}, LabelAttributes{1})
+                .with({samples::values({2, 2, 1}), positions_sample({2, 2, 1}, {0, 1, 3, 2})},
+                      LabelAttributes{4})
+                .with({samples::values({1}), positions_sample({1}, {0})}, LabelAttributes{1})
                 .with({samples::values({0, 1}), positions_sample({0, 1}, {})}, LabelAttributes{3});
           },
       .errors =
           [] {
             return Samples()
                 .with({samples::values({2, 1}), positions_sample({2, 1}, {0, -1})}, LabelAttributes{4})
-                .fails_with("position -1 at indices[1, 0] is outside")
-                .with({samples::values({2}), positions_sample({2}, {4, 0})}, LabelAttributes{4})
-                .fails_with("position 4 at indices[0] is outside")
-                .with({samples::values({2}), positions_sample({3}, {0, 0, 0})}, LabelAttributes{4})
-                .fails_with("not one label for each number")
+                .fails_with("one_hot: position -1 at indices[1] is outside the 4 classes")
+                .with({samples::values({2, 2, 1}), positions_sample({2, 2, 1}, {0, 1, 4, 0})},
+                      LabelAttributes{4})
+                .fails_with("one_hot: position 4 at indices[1, 0] is outside the 4 classes")
+                .with({samples::values({1}), positions_sample({1}, {4})}, LabelAttributes{4})
+                .fails_with("one_hot: position 4 is outside the 4 classes")
+                .with({samples::values({2, 1}), positions_sample({3, 1}, {0, 0, 0})}, LabelAttributes{4})
+                .fails_with("not one number for each row")
+                .with({samples::values({2}), positions_sample({2}, {0, 0})}, LabelAttributes{4})
+                .fails_with("not one number for each row")
+                .with({samples::values({}), positions_sample({}, {0})}, LabelAttributes{4})
+                .fails_with("the array has no rows")
                 .with({samples::values({2}), samples::values({2})}, LabelAttributes{4})
                 .fails_with("takes floating numbers and int64 labels");
           },
@@ -217,7 +229,7 @@ void places() {
                 .fails_with("position 4 at indices[0, 0] is outside")
                 .with({samples::values({1, 4}), samples::values({1, 1}), positions_sample({1, 1}, {-1})},
                       AddAtAttributes{false})
-                .fails_with("position -1 at indices[0, 0] is outside")
+                .fails_with("one_hot: position -1 at indices[0] is outside the 4 classes")
                 .with({samples::values({2, 4}), samples::values({2}), positions_sample({2, 1}, {0, 0})},
                       AddAtAttributes{true})
                 .fails_with("not one number for each row")
@@ -250,6 +262,7 @@ void places() {
               .column_result = true,
               .data_input = 1},
       .checks_values = true,
+      .assumes = true,
       .reads = reads_inputs(0),
       .compose = [](const Call& call) { return call.input(0); },
       .samples =

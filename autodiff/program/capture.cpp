@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <list>
 #include <ostream>
 
@@ -49,6 +50,9 @@ struct CaptureCore::Impl {
   SourceLocation where;
   Turn turn;
   std::list<Entry> entries;  // the last used in front
+  /// Who only looks does not wait for a run: entries come and go within the turn and within this one.
+  mutable Turn shown;
+  std::atomic<const Entry*> front{nullptr};  // of them
 
   static bool matches(const Entry& e, const Tensor* arguments, std::size_t count) {
     if (e.signature.size() != count) return false;
@@ -103,7 +107,10 @@ struct CaptureCore::Impl {
     for (auto e = entries.begin(); e != entries.end(); ++e) {
       if (e->recording != now.enabled || e->checked != now.check_finite || !matches(*e, arguments, count))
         continue;
-      if (e != entries.begin()) entries.splice(entries.begin(), entries, e);
+      if (e != entries.begin()) {
+        entries.splice(entries.begin(), entries, e);
+        front.store(&*e, std::memory_order_release);
+      }
       return &entries.front();
     }
     return nullptr;
@@ -127,9 +134,30 @@ struct CaptureCore::Impl {
                                                 const Tensor* arguments, std::size_t count) {
     if (const Entry* const e = current(arguments, count); e != nullptr) return e->program;
     if (function == nullptr) return other_mode(arguments, count);
-    entries.push_front(record(function, object, arguments, count));
-    while (entries.size() > std::max<std::size_t>(options.programs, 1)) entries.pop_back();
+    keep(record(function, object, arguments, count));
+    std::list<Entry> old;  // which end outside of the lock
+    const std::lock_guard lock(shown);
+    while (entries.size() > std::max<std::size_t>(options.programs, 1))
+      old.splice(old.begin(), entries, std::prev(entries.end()));
     return entries.front().program;
+  }
+
+  void keep(Entry e) {
+    std::list<Entry> one;
+    one.push_back(std::move(e));
+    const std::lock_guard lock(shown);
+    entries.splice(entries.begin(), one);
+    front = &entries.front();
+  }
+  /// A state has got another element type since this was recorded.
+  void drop(const std::shared_ptr<program::Program>& program) {
+    std::list<Entry> old;
+    const std::lock_guard lock(shown);
+    for (auto e = entries.begin(); e != entries.end();) {
+      const auto here = e++;
+      if (here->program == program) old.splice(old.begin(), entries, here);
+    }
+    front = entries.empty() ? nullptr : &entries.front();
   }
 
   /// What a function that was loaded, and can't be recorded again, has for these types.
@@ -141,7 +169,7 @@ struct CaptureCore::Impl {
         other = &e;
     if (other == nullptr) fail_signature(arguments, count);
     if (!recording.check_finite) return other->program;
-    entries.push_front(check(*other));
+    keep(check(*other));
     return entries.front().program;
   }
 
@@ -160,9 +188,15 @@ struct CaptureCore::Impl {
                                          types([&](std::size_t i) { return describe(arguments[i]); }, count));
   }
 
-  const program::Program& last() const {
-    if (entries.empty()) throw GraphError("capture", "nothing has been captured yet: call it first", where);
-    return entries.front().program->in_use();
+  std::shared_ptr<program::Program> last() const {
+    const std::lock_guard lock(shown);
+    const Entry* const e = front.load(std::memory_order_acquire);
+    if (e == nullptr) throw GraphError("capture", "nothing has been captured yet: call it first", where);
+    return e->program;
+  }
+  std::size_t size() const {
+    const std::lock_guard lock(shown);
+    return entries.size();
   }
 };
 
@@ -178,6 +212,7 @@ CaptureCore::CaptureCore(std::vector<KeptProgram> programs) : impl_(std::make_un
     for (const program::ValueId v : g.arguments()) signature.push_back({g.dtype(v), g.shape(v)});
     impl_->entries.push_back({std::move(signature), p.recording, false, std::move(p.program)});
   }
+  if (!impl_->entries.empty()) impl_->front = &impl_->entries.front();
   impl_->options.programs = impl_->entries.size();
 }
 CaptureCore::~CaptureCore() = default;
@@ -272,9 +307,8 @@ void CaptureCore::call_counted(ErasedFunction function, const std::shared_ptr<vo
     if (!program->updates() && impl_->run(*program, arguments, variables, results)) return;
     if (function == nullptr)
       throw GraphError("load_program", "a state has another element type or shape than in the program");
-    // A parameter has got another element type since this was recorded.
     const std::lock_guard lock(impl_->turn);
-    impl_->entries.remove_if([&](const Impl::Entry& e) { return e.program == program; });
+    impl_->drop(program);
   }
 }
 
@@ -286,23 +320,16 @@ std::vector<KeptProgram> CaptureCore::kept() const {
   return list;
 }
 ProgramListing CaptureCore::listing() const {
-  const std::lock_guard lock(impl_->turn);
-  const program::Graph& graph = impl_->last().graph();
+  const auto last = impl_->last();
+  const program::Graph& graph = last->in_use().graph();
   return {graph.text(), graph.dot()};
 }
-ProgramStatistics CaptureCore::statistics() const {
-  const std::lock_guard lock(impl_->turn);
-  return impl_->last().statistics();
-}
+ProgramStatistics CaptureCore::statistics() const { return impl_->last()->in_use().statistics(); }
 std::string CaptureCore::report() const {
-  const std::lock_guard lock(impl_->turn);
-  return fmt::format("{}\n{} of at most {} programs kept", to_string(impl_->last().statistics()),
-                     impl_->entries.size(), impl_->options.programs);
+  return fmt::format("{}\n{} of at most {} programs kept", to_string(statistics()), programs(),
+                     impl_->options.programs);
 }
-std::size_t CaptureCore::programs() const {
-  const std::lock_guard lock(impl_->turn);
-  return impl_->entries.size();
-}
+std::size_t CaptureCore::programs() const { return impl_->size(); }
 
 }  // namespace wengert::detail
 

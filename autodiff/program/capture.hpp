@@ -22,11 +22,16 @@ struct CaptureOptions {
   /// What two threads must gain, in nanoseconds and by a rough estimate, before small steps that don't depend
   /// on each other run side by side.
   std::int64_t least_gain = 2500;
-  // Passes, to be switched off to see what one of them does.
+  // Passes, in their order, to be switched off to see what one of them does.
+  /// Drops what no result, no state and no random draw needs: first, and once more behind the others.
   bool dead_code = true;
+  /// Computes small values that depend on constants only while the function is written down.
   bool fold_constants = true;
+  /// Drops views that change nothing, and broadcasts that elementwise operators do by themselves.
   bool simplify = true;
+  /// Computes equal calls once.
   bool common_subexpressions = true;
+  /// Lets the operators' own rules compute calls in another way; with large results, other last bits.
   bool rewrite = true;
   /// Rewriting may count on intermediate values being of moderate size (no NaN, nothing beyond 2^40) where
   /// that saves work, for example on 0 * x = 0. The program looks whether it holds while it runs; when it
@@ -241,7 +246,7 @@ class Captured {
 /// written down with it. In a CheckFinite scope another program is recorded, which runs the operators one by
 /// one and checks each, with the errors of eager code. An exception in the middle of a replay leaves every
 /// State as it was. One captured function may be called from several threads, but not, while it runs, from an
-/// operator that it runs itself (GraphError).
+/// operator that it runs itself (GraphError). What it consists of can be asked for at any time.
 ///
 /// Large ones run on num_threads() threads. save_program() and load_program() take one to another process.
 ///

@@ -202,9 +202,8 @@ Changed simplify(const Graph& g) {
 }
 
 std::size_t assumptions(const Graph& g) {
-  static const OperatorDefinition& bounded = *find_operator("bounded");
   return static_cast<std::size_t>(std::count_if(g.instructions().begin(), g.instructions().end(),
-                                                [](const Instruction& i) { return i.op == &bounded; }));
+                                                [](const Instruction& i) { return i.op->assumes; }));
 }
 
 Graph optimise(Graph graph, const CaptureOptions& options, std::vector<PassStatistics>& done,

@@ -21,7 +21,7 @@ Changed share_common(const Graph& graph);
 /// Lets the operators' own rules write their calls again (OperatorDefinition::rewrite).
 Changed rewrite(const Graph& graph);
 /// The same with rules that may assume that numbers are bounded. What is assumed the new graph looks at, by
-/// calls of the operator `bounded`, which throw detail::OutOfBounds when it does not hold.
+/// operators that throw detail::OutOfBounds when it does not hold (OperatorDefinition::assumes).
 Changed rewrite_assuming(const Graph& graph);
 /// How many values the graph assumes to be bounded.
 std::size_t assumptions(const Graph& graph);

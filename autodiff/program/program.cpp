@@ -2,9 +2,11 @@
 
 #include "autodiff/graph/apply.hpp"
 #include "autodiff/kernels/blas.hpp"
-#include "autodiff/kernels/workers.hpp"
+#include "autodiff/kernels/threads.hpp"
 #include "autodiff/ops/bounded.hpp"
+#include "autodiff/ops/positions.hpp"
 #include "autodiff/ops/structure.hpp"
+#include "autodiff/program/context.hpp"
 #include "autodiff/program/count.hpp"
 #include "autodiff/program/passes.hpp"
 
@@ -12,63 +14,10 @@ namespace wengert::program {
 
 using detail::TensorImpl;
 
-/// What one run at a time works on.
-struct Program::Context {
-  /// What each thread has to itself in a loop.
-  struct Worker {
-    detail::Storage* frame;
-    std::vector<std::vector<std::byte*>> slots;  // by loop
-
-    explicit Worker(const Plan& plan) : frame(detail::allocate_storage(plan.frame_bytes + 64)) {
-      for (const Loop& loop : plan.loops) {
-        std::vector<std::byte*>& own = slots.emplace_back(loop.slots);
-        for (const auto& [slot, offset] : loop.temporaries) own[slot] = frame->bytes() + offset;
-      }
-    }
-    ~Worker() { detail::release_storage(frame); }
-    Worker(const Worker&) = delete;
-    Worker& operator=(const Worker&) = delete;
-  };
-
-  /// The tasks of a group in the order of the threads that have them, chunk by chunk.
-  struct Share {
-    struct Piece {
-      const GroupTask* task;
-      std::int64_t chunk;
-    };
-    std::vector<Piece> pieces;
-    std::vector<std::int64_t> ends;  // by thread
-  };
-
-  detail::Storage* arena = nullptr;
-  std::deque<Worker> workers;                    // the caller's first
-  int threads = 1;                               // of this run
-  int shared_by = 1;                             // the threads that `shares` are for
-  std::vector<Share> shares;                     // by group
-  std::vector<std::byte*> bases;                 // by buffer
-  std::deque<TensorImpl> headers;                // by number
-  std::vector<std::uint32_t> moving;             // headers on buffers that are elsewhere in every run
-  std::vector<std::vector<TensorImpl*>> inputs;  // by call
-  std::vector<Call> calls;
-  std::vector<Tensor> fresh;
-  std::vector<Tensor> new_states;  // by state; empty where it is changed in place
-
-  LoopThread thread(int worker, std::uint32_t loop) {
-    Worker& own = workers[static_cast<std::size_t>(worker)];
-    return {bases.data(), own.slots[loop].data(), own.frame->bytes()};
-  }
-
-  ~Context() {
-    if (arena != nullptr) detail::release_storage(arena);
-  }
-};
-
 namespace {
 
 /// Operations and bytes of programs that take a few microseconds at most.
 constexpr std::int64_t brief_work = 1 << 15;
-/// Tasks of a group that are not worth the way to another core's cache.
-constexpr std::int64_t short_task_ns = 500;
 
 }  // namespace
 
@@ -148,14 +97,14 @@ bool Program::fits() const {
 // end of its result, it would be 8 more.
 
 /// Puts a context aside for the next run, or takes the one that is there.
-[[gnu::always_inline]] inline Program::Context* Program::exchange(Context* context) {
+[[gnu::always_inline]] inline Context* Program::exchange(Context* context) {
   if (!updates_ && !detail::single_threaded()) return spare_.exchange(context, std::memory_order_acq_rel);
   Context* const before = spare_.load(std::memory_order_relaxed);
   spare_.store(context, std::memory_order_relaxed);
   return before;
 }
 
-[[gnu::always_inline]] inline Program::Context* Program::take() {
+[[gnu::always_inline]] inline Context* Program::take() {
   if (Context* const spare = exchange(nullptr); spare != nullptr) return spare;
   {
     const std::lock_guard lock(contexts_mutex_);
@@ -165,40 +114,7 @@ bool Program::fits() const {
       return context;
     }
   }
-  return make_context();
-}
-
-Program::Context* Program::make_context() const {
-  auto c = std::make_unique<Context>();
-  c->arena = detail::allocate_storage(plan_.arena_bytes + 64);
-  c->workers.emplace_back(plan_);
-  for (const Buffer& b : plan_.buffers)
-    c->bases.push_back(b.home == Home::arena      ? c->arena->bytes() + b.offset
-                       : b.home == Home::constant ? graph_.constants()[b.index].impl().data
-                       : b.home == Home::frame    ? c->workers.front().frame->bytes() + b.offset
-                                                  : nullptr);
-  set_parts(*c);
-  for (std::uint32_t h = 0; h < plan_.headers.size(); ++h) {
-    const Header& header = plan_.headers[h];
-    TensorImpl& x = c->headers.emplace_back(graph_.dtype(header.value), graph_.shape(header.value));
-    const Layout layout = schedule_.layout(header.value);
-    x.size = x.shape.elements();
-    x.contiguous = layout.contiguous;
-    x.strides = layout.strides_of(x.shape);
-    if (c->bases[header.place.buffer] != nullptr)
-      x.data = c->bases[header.place.buffer] + header.place.offset;
-    else
-      c->moving.push_back(h);
-  }
-  for (const CallStep& call : plan_.calls) {
-    std::vector<TensorImpl*>& inputs = c->inputs.emplace_back();
-    for (const std::uint32_t h : call.inputs) inputs.push_back(&c->headers[h]);
-    const Instruction& i = graph_[call.instruction];
-    c->calls.push_back(Call{*i.op, inputs.data(), i.input_count, graph_.attributes(i), i.where});
-  }
-  c->fresh.resize(plan_.fresh.size());
-  c->new_states.resize(graph_.states().size());
-  return c.release();
+  return new Context(graph_, schedule_, plan_);
 }
 
 [[gnu::always_inline]] inline void Program::give_back(Context* context) noexcept {
@@ -244,24 +160,17 @@ bool Program::run_this(const Tensor* arguments, Tensor* results) {
     ~Lent() { program.give_back(context); }
   } lent{*this, take()};
   Context& context = *lent.context;
-  if (plan_.parallel) {
-    context.threads = num_threads();
-    while (context.workers.size() < static_cast<std::size_t>(context.threads))
-      context.workers.emplace_back(plan_);
-    if (context.threads != context.shared_by) share_out(context);
-  }
+  if (plan_.parallel) context.use_threads(num_threads(), plan_);
   if (updates_ && packs_) kernels::packing_buffer();  // while no state has changed
   if (!prepare(context, arguments)) return false;
   hand_out(context, arguments, results);
-  run_steps(context);
+  run_steps(context, arguments);
   commit(context);
   return true;
 }
 
-[[gnu::always_inline]] inline void Program::run_steps(Context& context) {
+[[gnu::always_inline]] inline void Program::run_steps(Context& context, const Tensor* arguments) {
   std::byte* const* const slots = context.bases.data();
-  const FlatOp* flat = nullptr;  // the one that runs
-  std::uint32_t number = 0;      // of the step of the schedule that runs otherwise
   try {
     for (std::size_t k = 0; k < plan_.steps.size(); ++k) {
       const PlannedStep& step = plan_.steps[k];
@@ -273,7 +182,7 @@ bool Program::run_this(const Tensor* arguments, Tensor* results) {
       }
       if (step.kind == PlannedStep::Kind::flat) {
         const FlatOp* const end = plan_.flat.data() + step.end;
-        flat = plan_.flat.data() + step.index;
+        const FlatOp* flat = plan_.flat.data() + step.index;
         // Several calls side by side: the processor predicts each by itself.
         for (; end - flat >= 4; ++flat) {
           flat->run(slots);
@@ -282,143 +191,16 @@ bool Program::run_this(const Tensor* arguments, Tensor* results) {
           (++flat)->run(slots);
         }
         for (; flat != end; ++flat) flat->run(slots);
-        flat = nullptr;
         continue;
       }
-      number = step.step;
       if (step.kind == PlannedStep::Kind::loop)
         run_loop(context, step.index);
       else
         run_call(context, step.index);
     }
-  } catch (const IndexError& e) {
-    if (flat != nullptr) number = plan_.step_of(static_cast<std::uint32_t>(flat - plan_.flat.data()));
-    if (e.where().line == 0) rethrow_with_line(e, schedule_.steps[number]);
-    throw;
+  } catch (const detail::RowIndexError& e) {
+    fail(e, arguments);
   }
-}
-
-/// Gives every thread its part of each group: the same chunks of a loop as when the loop runs by itself, and
-/// the rest, longest first, to whoever has least.
-void Program::share_out(Context& context) const {
-  const auto threads = static_cast<std::size_t>(context.threads);
-  context.shares.clear();
-  for (const Group& group : plan_.groups) {
-    Context::Share& share = context.shares.emplace_back();
-    std::vector<std::vector<Context::Share::Piece>> parts(threads);
-    std::vector<std::int64_t> loads(threads, 0);
-    std::vector<const GroupTask*> whole;
-    for (const GroupTask& task : group.tasks) {
-      if (task.chunks == 1) {
-        whole.push_back(&task);
-        continue;
-      }
-      for (std::size_t t = 0; t < threads; ++t) {
-        const auto part = [&](std::size_t k) {
-          return task.chunks * static_cast<std::int64_t>(k) / context.threads;
-        };
-        for (std::int64_t chunk = part(t); chunk < part(t + 1); ++chunk) parts[t].push_back({&task, chunk});
-        loads[t] += (part(t + 1) - part(t)) * task.duration;
-      }
-    }
-    std::stable_sort(whole.begin(), whole.end(), [](auto* a, auto* b) { return a->duration > b->duration; });
-    for (const GroupTask* task : whole) {
-      // What is short stays with the caller, who needs it next.
-      const auto least = std::min_element(loads.begin(), loads.end());
-      const std::size_t t =
-          task->duration < short_task_ns ? 0 : static_cast<std::size_t>(least - loads.begin());
-      parts[t].push_back({task, 0});
-      loads[t] += task->duration;
-    }
-    for (const auto& part : parts) {
-      share.pieces.insert(share.pieces.end(), part.begin(), part.end());
-      share.ends.push_back(static_cast<std::int64_t>(share.pieces.size()));
-    }
-  }
-  context.shared_by = context.threads;
-}
-
-void Program::run_group(Context& context, std::uint32_t number) {
-  struct Job {
-    Program& program;
-    Context& context;
-    const Context::Share& share;
-  } job{*this, context, context.shares[number]};
-  kernels::run_tasks(
-      static_cast<std::int64_t>(job.share.pieces.size()), context.threads,
-      [](void* pointer, int worker, kernels::TaskQueue& tasks) {
-        const Job& shared = *static_cast<const Job*>(pointer);
-        Program& p = shared.program;
-        std::uint32_t begun = none;  // the loop whose operands the worker's frame has
-        for (std::int64_t t; (t = tasks.take()) >= 0;) {
-          const auto& [task, chunk] = shared.share.pieces[static_cast<std::size_t>(t)];
-          if (task->kind == PlannedStep::Kind::flat) {
-            for (std::uint32_t i = task->index; i < task->end; ++i)
-              p.plan_.flat[i].run(shared.context.bases.data());
-          } else if (task->kind == PlannedStep::Kind::call) {
-            p.run_call(shared.context, task->index);
-          } else {
-            const Loop& loop = p.plan_.loops[task->index];
-            const LoopThread thread = shared.context.thread(worker, task->index);
-            if (begun != task->index) begin_loop(loop, thread);
-            begun = task->index;
-            run_chunk(loop, thread, chunk);
-          }
-        }
-      },
-      &job, job.share.ends.data());
-  for (const GroupTask& task : plan_.groups[number].tasks)
-    if (task.kind == PlannedStep::Kind::loop) finish_sums(plan_.loops[task.index], context.bases.data());
-}
-
-void Program::run_call(Context& context, std::uint32_t number) {
-  const Call& call = context.calls[number];
-  TensorImpl& out = context.headers[plan_.calls[number].output];
-  if (call.op.kernel != nullptr)
-    call.op.kernel(call, out);
-  else
-    call.op.body(call, out);
-  if (checks_) detail::check_finite(call, out);
-}
-
-void Program::run_loop(Context& context, std::uint32_t number) {
-  struct Job {
-    const Loop& loop;
-    std::uint32_t number;
-    Context& context;
-  } job{plan_.loops[number], number, context};
-  if (context.threads > 1 && job.loop.parallel) {
-    kernels::run_tasks(
-        job.loop.chunks, context.threads,
-        [](void* pointer, int worker, kernels::TaskQueue& tasks) {
-          const Job& shared = *static_cast<const Job*>(pointer);
-          const LoopThread thread = shared.context.thread(worker, shared.number);
-          std::int64_t chunk = tasks.take();
-          if (chunk < 0) return;
-          begin_loop(shared.loop, thread);
-          for (; chunk >= 0; chunk = tasks.take()) run_chunk(shared.loop, thread, chunk);
-        },
-        &job);
-  } else {
-    const LoopThread thread = context.thread(0, number);
-    begin_loop(job.loop, thread);
-    for (std::int64_t chunk = 0; chunk < job.loop.chunks; ++chunk) run_chunk(job.loop, thread, chunk);
-  }
-  finish_sums(job.loop, context.bases.data());
-}
-
-/// Row kernels don't know where their operator was called.
-void Program::rethrow_with_line(const IndexError& e, const Step& step) const {
-  const Instruction* thrower = nullptr;  // or the first that looks at positions in the place of others
-  for (const std::uint32_t n : step.instructions) {
-    const Instruction& i = graph_[n];
-    if (i.op->name == e.operation() || (i.op->checks_values && thrower == nullptr)) thrower = &i;
-    if (i.op->name == e.operation()) break;
-  }
-  if (thrower == nullptr) return;
-  const std::string_view text = e.what();
-  throw IndexError(e.operation(), text.substr(std::min(text.size(), e.operation().size() + 2)),
-                   thrower->where);
 }
 
 namespace {
@@ -436,11 +218,6 @@ bool among(const std::vector<std::uint32_t>& like, const Tensor* arguments, cons
 }
 
 }  // namespace
-
-void Program::set_parts(Context& c) const {
-  for (const std::uint32_t b : plan_.parts)
-    c.bases[b] = c.bases[plan_.buffers[b].index] + plan_.buffers[b].offset;
-}
 
 /// The addresses of what is elsewhere in every run. False when a state does not fit.
 [[gnu::always_inline]] inline bool Program::prepare(Context& c, const Tensor* arguments) {
@@ -470,7 +247,7 @@ void Program::set_parts(Context& c) const {
     c.fresh[k] = Tensor::adopt(fresh);
     c.bases[fresh_[k].buffer] = fresh->data;
   }
-  set_parts(c);
+  c.set_parts(plan_);
   for (const std::uint32_t h : c.moving) {
     const Place& place = plan_.headers[h].place;
     c.headers[h].data = c.bases[place.buffer] + place.offset;

@@ -8,7 +8,13 @@
 #include "autodiff/program/plan.hpp"
 #include "autodiff/program/statistics.hpp"
 
+namespace wengert::detail {
+struct RowIndexError;
+}
+
 namespace wengert::program {
+
+struct Context;
 
 /// Options of a program whose graph is taken as it is.
 inline CaptureOptions no_passes(bool fuse) {
@@ -75,7 +81,6 @@ class Program {
   const OperatorDefinition* history = nullptr;  ///< of differentiable outputs; null: they have none
 
  private:
-  struct Context;
   /// A state that is read from one buffer, and written to another where `written` is not none.
   struct StateRule {
     detail::StateSlot* slot;
@@ -108,15 +113,13 @@ class Program {
   void find_results();
   Context* exchange(Context* context);
   Context* take();
-  Context* make_context() const;
   void give_back(Context* context) noexcept;
-  void run_steps(Context& context);
+  void run_steps(Context& context, const Tensor* arguments);
   void run_group(Context& context, std::uint32_t number);
-  void share_out(Context& context) const;
   void run_call(Context& context, std::uint32_t number);
   void run_loop(Context& context, std::uint32_t number);
-  void rethrow_with_line(const IndexError& e, const Step& step) const;
-  void set_parts(Context& context) const;
+  /// A row kernel's error with its place and line.
+  [[noreturn]] void fail(const detail::RowIndexError& e, const Tensor* arguments) const;
   bool prepare(Context& context, const Tensor* arguments);
   void hand_out(Context& context, const Tensor* arguments, Tensor* results);
   void commit(Context& context) noexcept;

@@ -26,8 +26,7 @@ class Walk {
   }
 
  private:
-  static constexpr std::size_t most = 64;           // values
-  static constexpr std::int64_t largest = 1 << 14;  // elements of a constant that are looked at
+  static constexpr std::size_t most = 64;  // values
 
   Interval find(ValueId v) {
     if (!is_floating(g_.dtype(v))) return {};
@@ -48,7 +47,7 @@ class Walk {
   }
 
   static Interval of_constant(const Tensor& constant) {
-    if (constant.size() == 0 || constant.size() > largest) return {};
+    if (constant.size() == 0 || constant.size() > most_looked_at) return {};
     const auto all = [&]<class T>(const T* x) {
       Interval range(x[0]);
       for (std::int64_t k = 1; k < constant.size(); ++k) range = where(range, range, Interval(x[k]));

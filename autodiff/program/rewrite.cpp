@@ -190,12 +190,10 @@ class Rewriter final : public Rewriting {
   Value number(double c, DType dtype) override { return r_.to.add_constant(full({}, c, dtype)); }
 
  private:
-  static constexpr std::int64_t largest = 1 << 14;  // elements of a constant that are looked at
-
   template <class F>
   bool all_of(Value v, F holds) const {
     const Tensor* constant = r_.to.constant(v);
-    if (constant == nullptr || constant->size() == 0 || constant->size() > largest) return false;
+    if (constant == nullptr || constant->size() == 0 || constant->size() > most_looked_at) return false;
     const auto all = [&]<class T>(const T* x) { return std::all_of(x, x + constant->size(), holds); };
     switch (constant->dtype()) {
       case DType::float32:

@@ -9,11 +9,9 @@ namespace wengert::detail {
 
 void Turn::wait(const void* holder) {
   if (holder == &me)
-    throw GraphError(
-        "capture",
-        "a captured function is used while it runs or is being written down on the same thread: "
-        "by an operator of its own, in whose body the function itself is called or asked for its "
-        "program");
+    throw GraphError("capture",
+                     "a captured function is used while it runs or is being written down on the same thread: "
+                     "by an operator of its own, in whose body the function itself is called or saved");
   contended_.store(true, std::memory_order_relaxed);
   const std::lock_guard first(queue_);
   holder = nullptr;

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
+#include <chrono>
 #include <functional>
 #include <thread>
 #include <xtensor/xio.hpp>
@@ -79,6 +81,20 @@ UserOperatorSpec spec(const char* name) {
           .samples = [] { return Samples{samples::values({3})}; }};
 }
 
+std::function<void()> meanwhile;  // what calls_back does while it runs
+
+const Operator& calls_back() {
+  static const Operator op = [] {
+    UserOperatorSpec s = spec("calls_back");
+    s.forward = [](const XArrays<double>& in, XArray<double>& out) {
+      if (meanwhile) meanwhile();
+      xt::noalias(out) = 2.0 * in[0];
+    };
+    return define_operator(s);
+  }();
+  return op;
+}
+
 }  // namespace
 
 TEST_CASE("an elementwise operator of one's own passes the battery and computes") {
@@ -128,25 +144,16 @@ TEST_CASE("an operator with an xtensor body passes the battery and computes") {
 // It would wait for itself for ever, or change the states of a run that goes on afterwards.
 TEST_CASE(
     "a body that calls the captured function it runs in is an error, and the states stay as they were") {
-  static std::function<void()> meanwhile;
-  static const Operator op = [] {
-    UserOperatorSpec s = spec("calls_back");
-    s.forward = [](const XArrays<double>& in, XArray<double>& out) {
-      if (meanwhile) meanwhile();
-      xt::noalias(out) = 2.0 * in[0];
-    };
-    return define_operator(s);
-  }();
   const auto check = [] {
     State calls(f64({0.0, 0.0}));
     auto step = capture([&](const Tensor& x) {
       calls.set(calls.value() + 1.0);
-      return op(x) * calls.value();
+      return calls_back()(x) * calls.value();
     });
     const Tensor x = f64({1.0, 3.0});
     const auto other_type = [&] { step(f64({1.0})); };
-    for (const std::function<void()>& f : std::initializer_list<std::function<void()>>{
-             [&] { step(x); }, [&] { other_type(); }, [&] { step.report(); }}) {
+    for (const std::function<void()>& f :
+         std::initializer_list<std::function<void()>>{[&] { step(x); }, [&] { other_type(); }}) {
       meanwhile = f;
       CHECK(has(message([&] { step(x); }), "used while it runs"));
       CHECK(calls.value().to_vector<double>() == std::vector<double>{0, 0});
@@ -157,6 +164,36 @@ TEST_CASE(
   };
   check();
   std::thread(check).join();  // with one thread in a process, and several, other instructions take a turn
+}
+
+TEST_CASE("what a program consists of can be asked for while it runs") {
+  State calls(f64({0.0, 0.0}));
+  auto step = capture([&](const Tensor& x) {
+    calls.set(calls.value() + 1.0);
+    return calls_back()(x) * calls.value();
+  });
+  const Tensor x = f64({1.0, 3.0});
+  step(x);
+  const std::string report = step.report();
+  for (const bool other_thread : {false, true}) {
+    std::atomic<bool> answered{false};
+    std::thread asker;
+    meanwhile = [&] {
+      const auto ask = [&] {
+        CHECK(step.report() == report);
+        CHECK(has(step.graph().text(), "calls_back("));
+        CHECK(step.programs() == 1);
+        answered = true;
+      };
+      if (!other_thread) return ask();
+      asker = std::thread(ask);
+      for (int i = 0; i < 10000 && !answered; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    };
+    step(x);
+    CHECK(answered);
+    if (asker.joinable()) asker.join();
+  }
+  meanwhile = nullptr;
 }
 
 TEST_CASE("the operator is in the table, in graphs, and its derivatives of higher order follow") {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "autodiff/autodiff.hpp"
+#include "tests/autodiff/captured.hpp"
 #include "tests/autodiff/messages.hpp"
 
 using namespace wengert;
@@ -13,25 +14,6 @@ using namespace wengert;
 namespace {
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
-
-/// What the instructions of a captured function look like that have a result of this shape.
-template <class F>
-int calls(const F& captured, const std::string& op, const Shape& shape) {
-  const std::string text = captured.graph().text();
-  int count = 0;
-  for (std::size_t at = text.find("= " + op + "("); at != std::string::npos;
-       at = text.find("= " + op + "(", at + 1)) {
-    const std::string line = text.substr(at, text.find('\n', at) - at);
-    count += (line + ' ').find(to_string(shape) + ' ', line.find(") : ")) != std::string::npos;
-  }
-  return count;
-}
-
-/// Both NaN, or the same number.
-bool same(const Tensor& a, const Tensor& b) {
-  return a.shape() == b.shape() &&
-         min(cast((a == b) | ((a != a) & (b != b)), DType::int64)).item<std::int64_t>() == 1;
-}
 
 template <class F>
 void check_same(const F& f, const Tensor& x, const Tensor& labels) {
@@ -178,8 +160,30 @@ TEST_CASE("a label that one_hot does not take is an error of the replay, too") {
   });
   const Tensor x = random::normal({2, 3});
   g(x, tensor({0, 2}));
-  CHECK(has(message([&] { g(x, tensor({0, -1})); }), "position -1"));
-  CHECK(has(message([&] { g(x, tensor({0, 3})); }), "position 3"));
+  CHECK(has(message([&] { g(x, tensor({0, -1})); }), "one_hot: position -1 at indices[1] is outside the 3"));
+  CHECK(has(message([&] { g(x, tensor({3, 0})); }), "one_hot: position 3 at indices[0] is outside the 3"));
+  // Drawn again they would be others: without their place, but with the line.
+  const int line = __LINE__;
+  auto drawn = capture([](const Tensor& v) { return exp(v) * one_hot(random::integers(3, 4, {2}), 3); });
+  CHECK(located(message([&] { drawn(x); }), "one_hot: position 3 is outside the 3 classes", line));
+}
+
+TEST_CASE("which of two operators in one loop met a position outside is known, and where") {
+  // One of them counts negative ones from the end.
+  const auto both = [](const Tensor& x, const Tensor& labels) {
+    const Tensor y = exp(x), entries = take_along_axis(y, expand_dims(labels, 1), 1);
+    return Tensors{entries, y * one_hot(labels, 5)};
+  };
+  auto g = capture(both);
+  const Tensor x = random::normal({40, 5}), labels = labels_of(40, 5);
+  check_same(both, x, labels);
+  g(x, labels);
+  const Tensor first = equal(arange(40), 23), second = equal(arange(40), 31);
+  const std::string expected = message([&] { both(x, where(first | second, -1, labels)); });
+  CHECK(has(expected, "one_hot: position -1 at indices[23] is outside the 5 classes"));
+  CHECK(message([&] { g(x, where(first | second, -1, labels)); }) == expected);
+  CHECK(has(message([&] { g(x, where(first | second, 5, labels)); }),
+            "take_along_axis: position 5 at indices[23, 0] is outside axis 1 of length 5"));
 }
 
 TEST_CASE("large gradients of log_softmax at labels agree with eager code, masks included") {

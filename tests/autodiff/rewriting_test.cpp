@@ -4,21 +4,11 @@
 #include <string>
 
 #include "autodiff/autodiff.hpp"
+#include "tests/autodiff/captured.hpp"
 
 using namespace wengert;
 
 namespace {
-
-/// How often a captured function calls an operator, after the passes.
-template <class F>
-int calls(const F& captured, const std::string& op) {
-  const std::string text = captured.graph().text();
-  int count = 0;
-  for (std::size_t at = text.find("= " + op + "("); at != std::string::npos;
-       at = text.find("= " + op + "(", at + 1))
-    ++count;
-  return count;
-}
 
 bool equal_elements(const Tensor& a, const Tensor& b) {
   return a.shape() == b.shape() && max(abs(a - b)).item<double>() == 0.0;
