@@ -1,8 +1,8 @@
 #pragma once
 
 /// \file
-/// Transcendental functions on registers; included by vec.hpp. No branch and no table: every lane takes the
-/// same path, so a loop over them runs at a few nanoseconds a register.
+/// Transcendental functions on registers; included by vec.hpp. No branch, and no table in memory: every lane
+/// takes the same path, so a loop over them runs at a few nanoseconds a register.
 ///
 /// Arguments are reduced as in Cody and Waite, Software Manual for the Elementary Functions (1980); exp
 /// splits off a power of two, log goes through atanh or a polynomial around 1, log1p carries the rounding
@@ -11,53 +11,12 @@
 /// algorithm in 40 digits.
 
 #include "autodiff/kernels/vec.hpp"
+#include "autodiff/kernels/vec_polynomial.hpp"
+#include "autodiff/kernels/vec_tables.hpp"
 
 namespace wengert::kernels {
 inline namespace WENGERT_ISA {
 namespace math {
-
-template <class T>
-struct Float;
-template <>
-struct Float<float> {
-  static constexpr int mantissa_bits = 23;
-  static constexpr std::uint32_t bias = 127;
-  static constexpr float to_integer = 12582912.0f;                         // 1.5 * 2^23
-  static constexpr float ln2_hi = 0.693359375f, ln2_lo = -0.00021219444f;  // n * ln2_hi is exact
-  static constexpr float exp_max = 89.0f, exp_min = -104.0f, expm1_min = -18.0f;
-  static constexpr std::uint32_t sqrt_half = 0x3f3504f3u;
-  static constexpr float two_mantissa = 8388608.0f;  // 2^23
-};
-template <>
-struct Float<double> {
-  static constexpr int mantissa_bits = 52;
-  static constexpr std::uint64_t bias = 1023;
-  static constexpr double to_integer = 6755399441055744.0;  // 1.5 * 2^52
-  static constexpr double ln2_hi = 0.6931471803691238, ln2_lo = 1.9082149292705877e-10;
-  static constexpr double exp_max = 710.0, exp_min = -746.0, expm1_min = -38.0;
-  static constexpr std::uint64_t sqrt_half = 0x3fe6a09e667f3bcdu;
-  static constexpr double two_mantissa = 4503599627370496.0;  // 2^52
-};
-
-/// c0 + c1 x + c2 x^2 + ...
-template <class V, class C>
-WENGERT_INLINE V polynomial(V, C c0) {
-  return V(c0);
-}
-template <class V, class C, class... More>
-WENGERT_INLINE V polynomial(V x, C c0, More... more) {
-  return fma(x, polynomial(x, more...), V(c0));
-}
-
-// Not max_or_second(x, low): a NaN must come out as NaN.
-template <class V>
-WENGERT_INLINE V at_least(double low, V x) {
-  return max_or_second(V(low), x);
-}
-template <class V>
-WENGERT_INLINE V at_most(double high, V x) {
-  return min_or_second(V(high), x);
-}
 
 /// x = n ln 2 + r with |r| <= ln 2 / 2. `shifted` is n + to_integer: n stands in its low bits.
 template <class V>
@@ -305,9 +264,13 @@ WENGERT_INLINE Vec<float, Simd> narrow(Vec<double, Simd> a, Vec<double, Simd> b,
 
 template <class T>
 WENGERT_INLINE Vec<T, Simd> exp(Vec<T, Simd> x) {
+#if WENGERT_TABLES
+  return math::exp_by_table<false>(x);
+#else
   using F = math::Float<T>;
   const auto [shifted, n, r] = math::reduce_exp(math::at_most(F::exp_max, math::at_least(F::exp_min, x)));
   return math::scale(math::exp_core(r), shifted, n);
+#endif
 }
 
 template <class T>
@@ -343,6 +306,9 @@ WENGERT_INLINE Vec<T, Simd> log1p(Vec<T, Simd> x) {
 /// t / (t + 2) with t = expm1(2 |x|): no cancellation near 0, 1 where t is large.
 template <class T>
 WENGERT_INLINE Vec<T, Simd> tanh(Vec<T, Simd> x) {
+#if WENGERT_TABLES
+  return math::tanh_by_table(x);
+#else
   using V = Vec<T, Simd>;
   using F = math::Float<T>;
   const auto [shifted, n, r] = math::reduce_exp(math::at_most(-2 * F::expm1_min, V(2) * abs(x)));
@@ -350,14 +316,21 @@ WENGERT_INLINE Vec<T, Simd> tanh(Vec<T, Simd> x) {
   const V s = math::power_of_two(shifted);
   const V t = fma(s, p, s - V(1));
   return copysign(t / (t + V(2)), x);
+#endif
 }
 
-/// 1 / (1 + exp(-x)), written with exp(-|x|), which cannot overflow.
+/// 1 / (1 + exp(-x)), written with exp(-|x|), which cannot overflow, or with exp(x) for x where it does not:
+/// beyond, the result is 1.
 template <class T>
 WENGERT_INLINE Vec<T, Simd> sigmoid(Vec<T, Simd> x) {
   using V = Vec<T, Simd>;
+#if WENGERT_TABLES
+  const V e = math::exp_by_table<true>(math::at_most(math::Float<T>::exp_max - 1, x));
+  return e / (V(1) + e);
+#else
   const V e = exp(-abs(x));
   return where(x < V(0), e, V(1)) / (V(1) + e);
+#endif
 }
 
 /// log(1 + exp(x)) = max(x, 0) + log1p(exp(-|x|)).

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -151,6 +152,57 @@ TEST_CASE_TEMPLATE("functions on registers are within three units in the last pl
   check_function<T>("softplus", range, 2.8, f_softplus, r_softplus);
   check_function<T>(
       "sqrt", positive, 0.51, [](auto x) { return sqrt(x); }, [](Exact x) { return std::sqrt(x); });
+}
+
+TEST_CASE("float32 exp, tanh and sigmoid are accurate and keep their bounds on numbers of every magnitude") {
+  // Every 4093rd of all bit patterns, infinities and NaN among them. Over all of them the largest errors are
+  // 1.00, 2.47 and 2.40 with AVX-512.
+  Sweep<float> all(0, 0, 0);
+  for (std::uint64_t bits = 0; bits < std::uint64_t{1} << 32; bits += 4093)
+    all.x.push_back(std::bit_cast<float>(static_cast<std::uint32_t>(bits)));
+  const auto f_exp = [](auto x) { return exp(x); };
+  const auto f_tanh = [](auto x) { return tanh(x); };
+  const auto f_sigmoid = [](auto x) { return sigmoid(x); };
+  check_function<float>("exp", all, 1.1, f_exp, [](Exact x) { return std::exp(double(x)); });
+  check_function<float>("tanh", all, 2.8, f_tanh, [](Exact x) { return std::tanh(double(x)); });
+  check_function<float>("sigmoid", all, 2.8, f_sigmoid,
+                        [](Exact x) { return 1 / (1 + std::exp(-double(x))); });
+
+  using V = Native<float>;
+  float in[V::width], e[V::width], t[V::width], minus_t[V::width], s[V::width];
+  bool bounded = true, odd = true;
+  for (std::size_t i = 0; i + V::width <= all.x.size(); i += V::width) {
+    for (int k = 0; k < V::width; ++k) in[k] = all.x[i + k];
+    const V x = V::load(in);
+    exp(x).store(e);
+    tanh(x).store(t);
+    tanh(-x).store(minus_t);
+    sigmoid(x).store(s);
+    for (int k = 0; k < V::width; ++k) {
+      if (std::isnan(in[k])) continue;
+      bounded &= e[k] >= 0 && (in[k] > 0 ? e[k] >= 1 : e[k] <= 1);
+      bounded &= std::fabs(t[k]) <= 1 && s[k] >= 0 && s[k] <= 1;
+      odd &= same(minus_t[k], -t[k]);
+    }
+  }
+  CHECK(bounded);
+  CHECK(odd);
+  CHECK(at<float>(f_exp, 0.0f) == 1.0f);
+  CHECK(at<float>(f_sigmoid, 0.0f) == 0.5f);
+}
+
+TEST_CASE("float64 exp and sigmoid end where the exact values do") {
+  const auto f_exp = [](auto x) { return exp(x); };
+  const auto f_sigmoid = [](auto x) { return sigmoid(x); };
+  CHECK(at<double>(f_exp, 0.0) == 1.0);
+  CHECK(ulps(at<double>(f_exp, 709.78271289338397), std::exp(Exact(709.78271289338397))) <= 1.1);
+  CHECK(std::isinf(at<double>(f_exp, 709.78271289338409)));
+  CHECK(at<double>(f_exp, -745.13321910194110) == std::numeric_limits<double>::denorm_min());
+  CHECK(at<double>(f_exp, -745.13321910194134) == 0.0);
+  CHECK(ulps(at<double>(f_sigmoid, -740.0), std::exp(Exact(-740))) <= 1);
+  CHECK(at<double>(f_sigmoid, 1e300) == 1.0);
+  CHECK(at<double>(f_sigmoid, -1e300) == 0.0);
+  CHECK(std::isnan(at<double>(f_sigmoid, std::numeric_limits<double>::quiet_NaN())));
 }
 
 TEST_CASE_TEMPLATE("pow is within 1.5 units in the last place over its whole range", T, float, double) {
