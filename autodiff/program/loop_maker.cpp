@@ -1,13 +1,10 @@
 #include "autodiff/program/loop_maker.hpp"
 
 #include <algorithm>
-#include <map>
-#include <set>
-#include <tuple>
-#include <unordered_map>
 
 #include "autodiff/kernels/streaming.hpp"
 #include "autodiff/program/loop_chains.hpp"
+#include "autodiff/program/loop_operands.hpp"
 #include "autodiff/program/loop_product.hpp"
 #include "autodiff/program/loop_tiles.hpp"
 
@@ -15,8 +12,6 @@ namespace wengert::program {
 namespace {
 
 constexpr std::int64_t line = static_cast<std::int64_t>(detail::buffer_alignment);
-/// Columns from which on an operator runs row by row rather than with numbers of rows copied to whole tiles.
-constexpr std::int64_t shortest_row = 128;
 constexpr std::size_t long_chain = 32;
 /// A chain takes arrays in memory in smaller groups of registers when it reads and writes this many, of this
 /// size.
@@ -25,15 +20,9 @@ constexpr std::int64_t streamed_bytes = 1 << 18;
 /// Loops with this many operations on a tile ask for operands beforehand.
 constexpr std::size_t fetching_operations = 6;
 
-class LoopMaker {
+class LoopMaker : LoopOperands {
  public:
-  LoopMaker(const LoopRequest& request, Plan& plan)
-      : r_(request),
-        g_(request.graph),
-        s_(request.schedule),
-        step_(request.step),
-        notes_(request.notes),
-        plan_(plan) {}
+  using LoopOperands::LoopOperands;
 
   Loop run() && {
     loop_.rows = step_.rows;
@@ -59,8 +48,6 @@ class LoopMaker {
   }
 
  private:
-  std::int64_t total() const { return step_.rows * step_.columns; }
-
   void look_around() {
     // Where each operation runs.
     runs_at_.resize(links_.size());
@@ -121,164 +108,6 @@ class LoopMaker {
     for (std::uint32_t k = 0; k < g_[n].input_count; ++k)
       if (s_.forms[n].moves[k] == Moves::row || s_.forms[n].moves[k] == Moves::column) return false;
     return true;
-  }
-
-  // ---------------------------------------------------------------------------------------------- operands
-
-  std::int64_t item(ValueId v) const { return static_cast<std::int64_t>(item_size(g_.dtype(v))); }
-  const void* number_pointer(std::int64_t number) {
-    for (const std::int64_t& known : plan_.numbers)
-      if (known == number) return &known;
-    return &plan_.numbers.emplace_back(number);
-  }
-
-  std::uint32_t new_slot() { return loop_.slots++; }
-
-  /// A slot on memory that moves with the tile.
-  std::uint32_t stream(const Place& place, Moves moves, std::int64_t bytes) {
-    const auto [known, fresh] = streams_.try_emplace({place.buffer, place.offset, moves}, loop_.slots);
-    if (!fresh) return known->second;
-    Stream s{new_slot(), place, 0, 0};
-    if (moves == Moves::full) s.row_bytes = loop_.columns * bytes;
-    if (moves == Moves::column) s.row_bytes = bytes;
-    if (moves == Moves::full || moves == Moves::row) s.column_bytes = bytes;
-    const bool still = (s.row_bytes == 0 || loop_.rows == loop_.tile_rows) &&
-                       (s.column_bytes == 0 || loop_.columns == loop_.tile_columns);
-    (still ? loop_.fixed : loop_.streams).push_back(s);
-    if (!still && moves == Moves::full) {
-      moving_.resize(loop_.slots);
-      moving_[s.slot] = true;
-    }
-    return s.slot;
-  }
-
-  /// A slot on memory that is written, `by_rows`: by a kernel that writes row by row.
-  std::uint32_t written(ValueId v, Moves moves, bool by_rows) {
-    const std::uint32_t slot = stream(r_.place(v), moves, item(v));
-    const auto s = std::find_if(loop_.streams.begin(), loop_.streams.end(),
-                                [&](const Stream& moving) { return moving.slot == slot; });
-    if (s == loop_.streams.end()) return slot;  // a single tile
-    written_slots_.insert(slot);
-    const auto number = static_cast<std::uint32_t>(s - loop_.streams.begin());
-    if (std::any_of(loop_.written.begin(), loop_.written.end(),
-                    [&](const Written& w) { return w.stream == number; }))
-      return slot;  // changed in place
-    const bool full = moves == Moves::full;
-    const bool rows_on_lines = loop_.rows == 1 || loop_.column_tiles == 1 || s->row_bytes % line == 0;
-    const std::int64_t row_bytes = by_rows && full ? loop_.columns * item(v) : 0;
-    if (tile_bytes(full, item(v)) % line != 0 || row_bytes % line != 0 || !rows_on_lines ||
-        !(full || loop_.column_tiles == 1))
-      loop_.written.push_back({number, 0, full, item(v), row_bytes});
-    return slot;
-  }
-  std::int64_t tile_bytes(bool full, std::int64_t item_bytes) const {
-    return (full ? loop_.tile_rows * loop_.tile_columns : loop_.tile_rows) * item_bytes;
-  }
-
-  /// A slot in the frame; `wide` ones hold a tile, the others one element a row.
-  std::uint32_t temporary(bool wide) {
-    auto& spare = wide ? spare_wide_ : spare_narrow_;
-    if (!spare.empty()) {
-      const std::uint32_t slot = spare.back();
-      spare.pop_back();
-      return slot;
-    }
-    const std::uint32_t slot = new_slot();
-    temporaries_.push_back({slot, wide});
-    return slot;
-  }
-
-  /// Another form of an operand, made by `kernel`: in the prologue once for all tiles, in the body for each.
-  std::uint32_t made(std::vector<LoopOp>& where, std::uint32_t slot, std::int64_t bytes, RowKernel kernel) {
-    const auto [at, fresh] = expanded_.try_emplace(slot, 0);
-    if (fresh) {
-      at->second = new_slot();
-      temporaries_.push_back({at->second, true});
-      LoopOp o;
-      o.op.kernel = kernel;
-      o.op.attributes = number_pointer(bytes);
-      o.op.out = at->second;
-      o.op.in[0] = slot;
-      o.extent = Extent::rows;
-      where.push_back(o);
-    }
-    return at->second;
-  }
-  std::uint32_t expanded(std::uint32_t slot, std::int64_t bytes) {
-    return made(loop_.body, slot, bytes, tiles::expand_column);
-  }
-  std::uint32_t once(std::uint32_t slot, std::int64_t bytes, RowKernel kernel) {
-    return made(loop_.prologue, slot, bytes, kernel);
-  }
-
-  struct Operand {
-    std::uint32_t slot;
-    bool repeated;
-  };
-
-  /// Whether the operation runs row by row: one number a row is then the same for all of its elements, and
-  /// needs no copy as large as the tile.
-  bool row_by_row(std::uint32_t n) const {
-    const Form& form = s_.forms[n];
-    if (form.kind != Kind::elementwise || step_.on_column(form) || loop_.flat() || loop_.tile_rows == 1 ||
-        loop_.tile_columns < shortest_row)
-      return false;
-    return std::any_of(form.moves, form.moves + g_[n].input_count,
-                       [](Moves m) { return m == Moves::column; });
-  }
-  /// Runs the operation row by row if `o` was made so.
-  void set_moves(LoopOp& o) {
-    if (!by_row_) return;
-    o.extent = Extent::row;
-    o.moves = &plan_.row_moves.emplace_back(std::move(moves_));
-    moves_.clear();
-    by_row_ = false;
-  }
-  void moves_by(std::uint32_t slot, std::int64_t bytes) {
-    if (by_row_) add_move(moves_, slot, bytes);
-  }
-  Operand of_row(std::uint32_t slot, std::int64_t bytes) {
-    if (loop_.tile_rows == 1) return {slot, true};
-    if (!by_row_) return {expanded(slot, bytes), false};
-    moves_by(slot, bytes);
-    return {slot, true};
-  }
-
-  Operand operand(ValueId v, Moves moves, bool elementwise, bool column_op) {
-    const Operand x = placed(v, moves, elementwise, column_op);
-    if (!x.repeated) moves_by(x.slot, loop_.columns * item(v));
-    return x;
-  }
-  Operand placed(ValueId v, Moves moves, bool elementwise, bool column_op) {
-    const ValueId r = r_.root(v);
-    const std::int64_t bytes = item(v);
-    if (column_op && moves == Moves::full) moves = Moves::column;
-    if (r_.inside(r)) {
-      const std::uint32_t slot = notes_.slot[r];
-      if (moves == Moves::scalar) return {slot, !spread_};
-      if (moves != Moves::column || !elementwise || column_op) return {slot, false};
-      return of_row(slot, bytes);
-    }
-    const Place place = r_.place(v);
-    switch (moves) {
-      case Moves::scalar: {
-        const std::uint32_t slot = stream(place, moves, bytes);
-        if (!elementwise || !spread_) return {slot, elementwise};
-        return {once(slot, bytes, tiles::spread), false};
-      }
-      case Moves::full:
-        return {stream(place, moves, bytes), false};
-      case Moves::column: {
-        const std::uint32_t slot = stream(place, moves, bytes);
-        if (!elementwise || column_op) return {slot, false};
-        return of_row(slot, bytes);
-      }
-      case Moves::row:
-        break;
-    }
-    const std::uint32_t slot = stream(place, moves, bytes);
-    if (loop_.tile_rows == 1) return {slot, false};
-    return {once(slot, bytes, tiles::expand_row), false};
   }
 
   // ------------------------------------------------------------------------------------------- operations
@@ -357,19 +186,6 @@ class LoopMaker {
     return slot;
   }
 
-  /// The slot that a result is written to, `by_rows` as in written().
-  std::uint32_t result(ValueId out, bool wide, bool by_rows) {
-    const auto later = becomes_.find(out);
-    const std::uint32_t slot = later != becomes_.end() ? written(later->second, Moves::full, true)
-                               : r_.leaves[out]
-                                   ? written(out, wide ? Moves::full : Moves::column, by_rows || by_row_)
-                                   : temporary(wide);
-    moves_by(slot, loop_.columns * item(out));
-    notes_.slot[out] = slot;
-    if (!r_.leaves[out] && later == becomes_.end()) notes_.frame[out] = wide ? 2 : 1;
-    return slot;
-  }
-
   void add(std::uint32_t n, std::uint32_t position) {
     if (links_[position].after != none || n == step_.product) return;  // with the last one of its chain
     if (links_[position].before != none) return add_chain(position);
@@ -405,18 +221,6 @@ class LoopMaker {
     loop_.body.push_back(o);
     if (!takes_place) free_dead(n, position);
     if (notes_.last[out] == none && !r_.leaves[out]) give_back(out);
-  }
-
-  void give_back(ValueId v) {
-    const std::uint8_t frame = std::exchange(notes_.frame[v], std::uint8_t{0});
-    if (frame == 0) return;
-    (frame == 2 ? spare_wide_ : spare_narrow_).push_back(notes_.slot[v]);
-    if (!expanded_.empty()) expanded_.erase(notes_.slot[v]);
-  }
-
-  void free_dead(std::uint32_t n, std::uint32_t position) {
-    for (const ValueId v : g_.inputs(g_[n]))
-      if (r_.inside(r_.root(v)) && notes_.last[r_.root(v)] == position) give_back(r_.root(v));
   }
 
   RowKernel kernel_of(const char* name, DType dtype) const {
@@ -474,60 +278,12 @@ class LoopMaker {
     loop_.sums.push_back(sum);
   }
 
-  void place_temporaries() {
-    std::size_t at = 0;
-    for (const auto& [slot, wide] : temporaries_) {
-      const std::int64_t elements = wide ? loop_.tile_rows * loop_.tile_columns : loop_.tile_rows;
-      loop_.temporaries.push_back({slot, at});
-      // A row may be read to the end of a register behind it; a single element begins on a line and ends
-      // there.
-      const std::int64_t spare = elements > 1 ? line : 0;
-      at += static_cast<std::size_t>((elements * needs_.item + line - 1) / line * line + spare);
-    }
-    loop_.frame_bytes = at;
-  }
-
-  /// Room for the tiles at the end of a chunk, and how many they are: all that end less than a line before
-  /// it.
-  void guard_chunks() {
-    if (loop_.chunks == 1) loop_.written.clear();
-    const std::int64_t narrowest = loop_.columns - (loop_.column_tiles - 1) * loop_.tile_columns;
-    for (Written& w : loop_.written) {
-      const std::int64_t shortest = (w.full ? loop_.tile_rows * narrowest : loop_.tile_rows) * w.item;
-      const std::int64_t tiles = (1 + (line - 1) / shortest) * (w.full ? 1 : loop_.column_tiles);
-      loop_.guarded_tiles = std::min(std::max(loop_.guarded_tiles, tiles), loop_.chunk_tiles);
-      w.spare = loop_.frame_bytes;
-      loop_.frame_bytes +=
-          static_cast<std::size_t>((tile_bytes(w.full, w.item) + line - 1) / line * line + line);
-    }
-    loop_.parallel =
-        loop_.chunks > 1 && (loop_.product ? needs_.large_product : total() >= parallel_elements(step_));
-  }
-
-  const LoopRequest& r_;
-  const Graph& g_;
-  const Schedule& s_;
-  const Step& step_;
-  LoopNotes& notes_;
-  Plan& plan_;
-  Loop loop_;
-
-  bool by_row_ = false;         // the operation at hand runs row by row
-  std::vector<RowMove> moves_;  // its operands
-  LongChain long_chain_;        // the first one with an elementary function
-  std::set<std::uint32_t> written_slots_;
+  LongChain long_chain_;                // the first one with an elementary function
   std::vector<ChainLink> links_;        // by position
   std::vector<std::uint32_t> runs_at_;  // by position: where its chain ends
   std::size_t handed_on_ = 0;           // results that need no memory
-  TileNeeds needs_;
-  bool spread_ = false;  // a long chain on one element: numbers fill a register once, not in every operation
-  std::map<std::tuple<std::uint32_t, std::int64_t, Moves>, std::uint32_t> streams_;  // by place
-  std::vector<bool> moving_;           // by slot: a full array in memory
-  std::vector<std::uint32_t> arrays_;  // of the chain that is made: such slots, up to streamed_arrays
-  std::unordered_map<std::uint32_t, std::uint32_t> expanded_;
-  std::unordered_map<ValueId, ValueId> becomes_;  // what a row operator changes in place: its result
-  std::vector<std::uint32_t> spare_wide_, spare_narrow_;
-  std::vector<std::pair<std::uint32_t, bool>> temporaries_;
+  std::vector<std::uint32_t>
+      arrays_;  // slots of the chain that is made: arrays in memory, up to streamed_arrays
 };
 
 }  // namespace
