@@ -92,9 +92,8 @@ class Planner {
     find_lifetimes();
     find_homes();
     find_in_place();
-    plan_.flat_begins.reserve(s_.steps.size());
     for (std::uint32_t step = 0; step < s_.steps.size(); ++step) {
-      plan_.flat_begins.push_back(static_cast<std::uint32_t>(plan_.flat.size()));
+      flat_begin_ = static_cast<std::uint32_t>(plan_.flat.size());
       if (!calls_ && groups_.begins(step)) begin_group(step);
       for (const std::uint32_t n : s_.steps[step].instructions) place_result(n);
       if (s_.steps[step].loop)
@@ -404,7 +403,7 @@ class Planner {
 
   /// Flat operations that follow one another are one step, within a group or outside.
   void add_flat_step(std::uint32_t step) {
-    const std::uint32_t begin = plan_.flat_begins.back(), end = static_cast<std::uint32_t>(plan_.flat.size());
+    const std::uint32_t begin = flat_begin_, end = static_cast<std::uint32_t>(plan_.flat.size());
     const auto group = [&](std::uint32_t s) { return in_group(s) ? last_beside(s) : none; };
     if (plan_.steps.empty() || plan_.steps.back().kind != PlannedStep::Kind::flat ||
         group(plan_.steps.back().step) != group(step))
@@ -476,6 +475,7 @@ class Planner {
   Arena arena_;
   Groups groups_;
   std::size_t group_step_ = 0;              // of the plan: where the group at hand begins
+  std::uint32_t flat_begin_ = 0;            // the first flat operation of the step at hand
   std::vector<std::uint32_t> last_reader_;  // by root: the last step that reads it
   std::vector<bool> shared_;                // by root: another one that reads it runs beside that
   std::vector<bool> leaves_;                // by root: needed outside of the loop that computes it

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <deque>
 
 #include "autodiff/program/loop.hpp"
@@ -84,8 +83,6 @@ struct Plan {
   /// that can be made directly.
   std::vector<FlatOp> flat;
   std::vector<std::uint32_t> parts;  ///< buffers that are parts of others
-  /// By step of the schedule: the first flat operation from there on.
-  std::vector<std::uint32_t> flat_begins;
   std::deque<DirectSizes> direct_sizes;
   std::deque<SomeRows> products;     ///< of loops
   std::deque<std::int64_t> numbers;  ///< that row operations point to
@@ -95,12 +92,6 @@ struct Plan {
   std::size_t arena_bytes = 0;
   std::size_t frame_bytes = 0;
   bool parallel = false;  ///< some step may run on several threads
-
-  /// The step of the schedule that a flat operation belongs to.
-  std::uint32_t step_of(std::uint32_t flat_operation) const {
-    return static_cast<std::uint32_t>(
-        std::upper_bound(flat_begins.begin(), flat_begins.end(), flat_operation) - flat_begins.begin() - 1);
-  }
 };
 
 struct PlanOptions {

@@ -264,7 +264,8 @@ TEST_CASE(
     std::int64_t m, n, k;
   };
   for (const DType dtype : {DType::float32, DType::float64})
-    for (const auto& [m, n, k] : {Size{300, 128, 130}, {257, 96, 100}, {784, 496, 32}, {331, 16, 1024}}) {
+    for (const Size& size : {Size{300, 128, 130}, {257, 96, 100}, {784, 496, 32}, {331, 16, 1024}}) {
+      const std::int64_t m = size.m, n = size.n, k = size.k;  // clang 14 takes no structured bindings here
       CAPTURE(m);
       CAPTURE(n);
       CAPTURE(k);
